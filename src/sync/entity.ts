@@ -1,0 +1,86 @@
+/**
+ * What an entity is once its configuration is loaded, defaults filled in and secrets resolved. config/ makes these
+ * values, everything else reads them.
+ */
+
+/** JSON as the map may hold it. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
+
+/**
+ * One field of a payload:
+ *
+ *   "NoReg"                                                    the column, as its type's JSON form (README, "Values")
+ *   { column, default?, cases?, otherwise?, format?, as? }     the column, changed: NULL → default; a value's text is looked
+ *                                                              up in cases, and what is not there becomes otherwise (or
+ *                                                              stays); dates by format; as: string, number or boolean
+ *   { const }                                                  the same JSON in every payload
+ *   { sentAt, timeZone? }                                      the time of sending in that format and zone (default:
+ *                                                              the schedule's zone); not part of the row hash
+ */
+export type FieldMap =
+  | string
+  | {
+      readonly column: string;
+      readonly default?: Json;
+      readonly cases?: Readonly<Record<string, Json>>;
+      readonly otherwise?: Json;
+      readonly format?: string;
+      readonly as?: 'string' | 'number' | 'boolean';
+    }
+  | { readonly const: Json }
+  | { readonly sentAt: string; readonly timeZone?: string };
+
+/** Payload field name → where its value comes from, in the order in which the payload's JSON has them. */
+export type PayloadMap = Readonly<Record<string, FieldMap>>;
+
+/** How a request proves who sends it. */
+export type Auth =
+  | { readonly type: 'none' }
+  | { readonly type: 'apiKey'; readonly header: string; readonly value: string }
+  | { readonly type: 'basic'; readonly user: string; readonly password: string }
+  | { readonly type: 'bearer'; readonly token: string };
+
+/** Where an entity's rows come from: a table or view (`schema.table`), or a query; never both. */
+export interface SourceConfig {
+  /** Name in Config.connections. */
+  readonly connection: string;
+  readonly table?: string;
+  readonly query?: string;
+  /** A T-SQL predicate over the source's columns, from the configuration and trusted. */
+  readonly where?: string;
+  /** One column or several, in order. */
+  readonly key: readonly [string, ...string[]];
+  /** Columns to read; all of the source where absent. */
+  readonly columns?: readonly string[];
+  /** Fewer rows than this stop the entity. */
+  readonly minRows?: number;
+}
+
+/** Where an entity's batches go, top-level defaults already merged in. */
+export interface DestinationConfig {
+  /** Absolute. */
+  readonly url: string;
+  readonly method: 'POST' | 'PUT' | 'PATCH';
+  readonly auth: Auth;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly batchSize: number;
+  readonly maxBatchBytes?: number;
+  readonly concurrency: number;
+  /** Total time for one attempt. */
+  readonly timeoutMs: number;
+}
+
+/** A source, a destination and the mapping between them. */
+export interface Entity {
+  readonly name: string;
+  /** The first is written (it is EntityType in every table), all are read. */
+  readonly trackingLabels: readonly [string, ...string[]];
+  readonly source: SourceConfig;
+  readonly destination: DestinationConfig;
+  /** `new`: a row is sent once, when the ledger does not hold its key. */
+  readonly changes: 'new';
+  /** Absent: every column, under its name in camelCase. */
+  readonly map?: PayloadMap;
+  /** Zone for `sentAt` fields that name none: schedule.timeZone, else UTC. IANA name. */
+  readonly timeZone: string;
+}

@@ -1,0 +1,45 @@
+/**
+ * The one error class for what stops a run, an entity or a command. A failed batch is not an error but an Outcome
+ * (ports.ts).
+ */
+
+/**
+ * Stable codes, in the groups that exit-codes.ts knows: USAGE 64, CONFIG 78, LOG_DATABASE 69, SOURCE (69 when every
+ * source fails), LOCK (75 when every entity is locked), LOST (another run took over).
+ */
+export type ErrorCode =
+  | 'USAGE'
+  | 'CONFIG_NOT_FOUND'
+  | 'CONFIG_INVALID'
+  | 'SECRET_UNRESOLVED'
+  | 'LOG_DATABASE_UNAVAILABLE'
+  | 'LOG_DATABASE_NOT_MIGRATED'
+  | 'LOG_DATABASE_REFUSED'
+  | 'MIGRATION_CHANGED'
+  | 'SOURCE_UNAVAILABLE'
+  | 'SOURCE_MISSING'
+  | 'SOURCE_COLUMN_MISSING'
+  | 'SOURCE_KEY_INVALID'
+  | 'SOURCE_TOO_SMALL'
+  | 'SOURCE_REFUSED'
+  | 'MAP_INVALID'
+  | 'LOCK_HELD'
+  | 'LOCK_LOST';
+
+/**
+ * Something that stops a run, an entity or a command, told to a person.
+ *
+ * `message` is one sentence that says what happened and where; `hint` one that says what to do. Neither holds a secret
+ * or a value of a row.
+ */
+export class SyncError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string;
+
+  constructor(code: ErrorCode, message: string, hint: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'SyncError';
+    this.code = code;
+    this.hint = hint;
+  }
+}

@@ -1,0 +1,249 @@
+/**
+ * What the run asks of the outside: a source, a log database, a destination, someone who watches. The edges (sqlserver/,
+ * http/, log/) implement these; sync/ knows nothing else of them.
+ *
+ * Terminology
+ *   source       one SQL Server table, view or query
+ *   destination  one HTTP endpoint
+ *   entity       a source, a destination and the mapping between them
+ *   row          one row of the source, its cells in the order of the source's columns
+ *   key          what identifies a row; as text it is what the ledger holds (key.ts)
+ *   payload      the JSON object that a row becomes
+ *   batch        payloads that go in one request
+ *   attempt      one HTTP call for a batch, counted from 1
+ *   outcome      how a batch's delivery ended in this run
+ *   tracking     TB_R_SYNC_TRACKING, the ledger of keys that the destination has accepted
+ *   reserve      to store a batch before its first byte is sent
+ *   settle       to store its outcome, and the ledger rows with it, in one transaction
+ *   unresolved   reserved and not settled: a run was cut off; the next one sends the same bytes under the same key
+ *   dead letter  a row that cannot be sent by itself
+ *   run          one start of the command; RunId in every table
+ */
+
+/** A column's family, which decides its JSON form and whether it can be a key. */
+export type ColumnKind =
+  | 'integer'
+  | 'bigint'
+  | 'decimal'
+  | 'float'
+  | 'boolean'
+  | 'guid'
+  | 'text'
+  | 'binary'
+  | 'date'
+  | 'time'
+  | 'datetime'
+  | 'datetimeoffset';
+
+/** A column as the server describes it. `sqlType` is the declared type for messages, such as `decimal(9,2)`. */
+export interface Column {
+  readonly name: string;
+  readonly kind: ColumnKind;
+  readonly sqlType: string;
+}
+
+/**
+ * A cell of a row:
+ *
+ *   integer, float        number
+ *   bigint, decimal       string, exact, as the server prints it
+ *   boolean               boolean
+ *   guid                  string, lower case with hyphens
+ *   text                  string
+ *   binary                Uint8Array
+ *   date, datetime        Date whose UTC fields are the wall clock in the column
+ *   time                  Date whose UTC fields are the wall clock, on 1970-01-01
+ *   datetimeoffset        Date: the instant
+ */
+export type Cell = null | number | string | boolean | Date | Uint8Array;
+export type Row = readonly Cell[];
+
+/** One entity's rows. Every method may throw SyncError (SOURCE_*). */
+export interface Source {
+  /** The columns that `page` reads, in order; refuses columns and key types that cannot be read, by name. */
+  describe(): Promise<readonly Column[]>;
+  /**
+   * At most `limit` rows after the key `after` (its cells in the order of the entity's key; undefined = from the start),
+   * in the server's key order.
+   */
+  page(after: Row | undefined, limit: number, signal: AbortSignal): Promise<Row[]>;
+  /** Rows in the source, counted no further than `atMost`. */
+  count(atMost?: number): Promise<number>;
+}
+
+/** A batch, ready to be sent. */
+export interface Batch {
+  /** Lower-case UUID: BatchId, and the Idempotency-Key of each attempt. */
+  readonly id: string;
+  /** Key text of each row, in the order of the body. */
+  readonly keys: readonly string[];
+  /** Row hashes, 16 bytes each, one after the other. */
+  readonly hashes: Uint8Array;
+  /** Byte offset in `body` at which each row's JSON begins. */
+  readonly offsets: Uint32Array;
+  /** The request's body: a JSON array in UTF-8. */
+  readonly body: Uint8Array;
+}
+
+/** One HTTP call. `status` is absent where no answer came. `error` holds no value of a row and no secret. */
+export interface Attempt {
+  readonly startedAt: Date;
+  readonly durationMs: number;
+  readonly status?: number;
+  readonly error?: string;
+}
+
+/**
+ * How a batch's delivery ended in this run.
+ *
+ *   accepted  the destination answered 2xx
+ *   refused   any other answer, or none: the rows stay pending, the next run sends them
+ *   aborted   cut off by a second signal or a closing console: it stays unresolved, and nothing is recorded
+ */
+export interface Outcome {
+  readonly state: 'accepted' | 'refused' | 'aborted';
+  readonly attempts: readonly Attempt[];
+}
+
+/** Sends batches to one endpoint. */
+export interface Destination {
+  /** One attempt, never an exception. `status` without `error` is a 2xx. */
+  attempt(batch: Batch, signal: AbortSignal): Promise<Attempt>;
+  close(): Promise<void>;
+}
+
+/** A key of the page that the ledger holds, compared as the ledger's collation compares (case, trailing spaces). */
+export interface TrackedKey {
+  /** Index in the list that was asked for. */
+  readonly index: number;
+  /** The text that stands in the ledger. */
+  readonly key: string;
+  /** 16 bytes; absent for rows of the old job. */
+  readonly hash?: Uint8Array;
+}
+
+/** A row that cannot be sent. `reason` names column and rule, never the value. */
+export interface DeadLetter {
+  readonly key: string;
+  readonly hash?: Uint8Array;
+  readonly reason: string;
+  readonly httpStatus?: number;
+}
+
+/** The tracking and batches of one entity in one run, while its lock is held. Throws SyncError LOG_DATABASE_* or LOCK_LOST. */
+export interface Ledger {
+  /** Whether the ledger holds no row of the entity under any of its labels. */
+  isEmpty(): Promise<boolean>;
+  /** Whether TB_R_Log holds a successful batch of this entity, from whichever job. */
+  hasLoggedSuccess(): Promise<boolean>;
+  /** Which of these keys (a page of them) are tracked, under any of the entity's labels. */
+  find(keys: readonly string[]): Promise<readonly TrackedKey[]>;
+  /** The unresolved batches, oldest first, one at a time in memory. */
+  unresolved(): AsyncIterable<Batch>;
+  /** Stores the batch in state `sending`; committed when it returns. */
+  reserve(batch: Batch): Promise<void>;
+  /**
+   * One transaction: the batch's state, where accepted its ledger rows (and the end of their dead letters), and the
+   * TB_R_Log row; body and keys are cleared. A batch that is no longer `sending` is left as it is.
+   */
+  settle(batch: Batch, outcome: Outcome): Promise<void>;
+  /** Stores dead letters, and returns how many of them were not there before. */
+  deadLetter(letters: readonly DeadLetter[]): Promise<number>;
+}
+
+/** Who holds an entity's lock. Fields are absent where the tables do not say. */
+export interface LockHolder {
+  readonly runId?: string;
+  readonly host?: string;
+  readonly processId?: number;
+  readonly since?: Date;
+}
+
+/** An entity's lock. It dies with its connection; then `lost` aborts, and nothing new may be reserved. */
+export interface EntityLock {
+  readonly ledger: Ledger;
+  readonly lost: AbortSignal;
+  release(): Promise<void>;
+}
+
+/** What is known of a run when it starts. */
+export interface RunStart {
+  readonly runId: string;
+  readonly host: string;
+  readonly processId: number;
+  readonly version: string;
+  /** The command line without secrets. */
+  readonly arguments: string;
+}
+
+/** The log database as a run uses it. Throws SyncError LOG_DATABASE_*. */
+export interface LogDatabase {
+  /** Stores the run as running; throws LOG_DATABASE_NOT_MIGRATED where tables are missing. */
+  startRun(run: RunStart): Promise<void>;
+  finishRun(runId: string, state: 'finished' | 'aborted', exitCode: number, summary: RunSummary): Promise<void>;
+  /** Takes the entity's lock without waiting, or says who holds it. */
+  lock(entityType: EntityIdentity, runId: string): Promise<EntityLock | { readonly heldBy: LockHolder }>;
+  /** The ledger for reading only, without a lock: for dry runs. */
+  readOnlyLedger(entity: EntityIdentity): Pick<Ledger, 'find' | 'isEmpty' | 'hasLoggedSuccess'>;
+  close(): Promise<void>;
+}
+
+/** What the log database needs to know of an entity. */
+export interface EntityIdentity {
+  readonly name: string;
+  readonly trackingLabels: readonly [string, ...string[]];
+  readonly destination: { readonly url: string; readonly batchSize: number };
+}
+
+/** How one entity ended. Counts are rows unless named otherwise. */
+export interface EntitySummary {
+  readonly entity: string;
+  /**
+   *   done      read to the end (some batches may be refused)
+   *   stopped   a signal or --limit ended it early
+   *   locked    another run holds its lock; nothing was done
+   *   failed    `error` says why
+   */
+  readonly state: 'done' | 'stopped' | 'locked' | 'failed';
+  readonly startedAt: string;
+  readonly durationMs: number;
+  /** Read from the source. */
+  readonly read: number;
+  /** Left out because the ledger holds them. */
+  readonly tracked: number;
+  /** That went into a batch (in a dry run: would go), replayed ones included, or became new dead letters. */
+  readonly pending: number;
+  readonly accepted: number;
+  readonly refused: number;
+  /** Cut off in flight, unresolved. */
+  readonly unresolved: number;
+  readonly newDeadLetters: number;
+  readonly oldDeadLetters: number;
+  readonly batches: { readonly accepted: number; readonly refused: number; readonly unresolved: number };
+  readonly error?: { readonly code: string; readonly message: string; readonly hint: string };
+}
+
+/** How a run ended: `run --json` prints it, TB_R_SYNC_RUN.Summary holds it. */
+export interface RunSummary {
+  readonly runId: string;
+  readonly dryRun: boolean;
+  readonly startedAt: string;
+  readonly durationMs: number;
+  readonly exitCode: number;
+  readonly entities: readonly EntitySummary[];
+}
+
+/** Watches a run: progress bar, log lines. Never throws. */
+export interface RunObserver {
+  /** `total`: rows in the source, where it was counted. */
+  entityStarted?(entity: string, total: number | undefined): void;
+  /** After each page; `read`, `tracked` are totals so far. */
+  pageRead?(entity: string, read: number, tracked: number): void;
+  batchEnded?(
+    entity: string,
+    batch: { readonly number: number; readonly rows: number; readonly id: string },
+    outcome: Outcome,
+  ): void;
+  entityEnded?(summary: EntitySummary): void;
+  warning?(entity: string, message: string): void;
+}
