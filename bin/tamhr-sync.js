@@ -1,0 +1,20 @@
+#!/usr/bin/env node
+// Checks Node's version, runs the command line, sets the exit code. Plain JavaScript that any Node with ES modules can read.
+import { existsSync } from 'node:fs';
+
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major >= 24 || (major === 22 && minor >= 19)) {
+  // A checkout runs from source by type stripping; the package ships dist/ only.
+  const source = new URL('../src/cli.ts', import.meta.url);
+  const { main } = await import(existsSync(source) ? source.href : '../dist/cli.js');
+  process.exitCode = await main(process.argv.slice(2), {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    env: process.env,
+    cwd: process.cwd(),
+    signals: process,
+  });
+} else {
+  console.error(`tamhr-sync needs Node.js 22.19 or later of 22, or 24 and later; this is ${process.versions.node}.`);
+  process.exitCode = 78;
+}
