@@ -33,7 +33,9 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     },
   };
   program
-    .description('Sends what a receiver does not have yet from SQL Server tables to HTTP APIs, in batches, each row once.')
+    .description(
+      'Sends what a receiver does not have yet from SQL Server tables to HTTP APIs, in batches, each row once.',
+    )
     .version(VERSION, '--version', 'print the version')
     .option('--config <file>', 'configuration file (default: sync.config.json, .yaml or .yml in the working directory)')
     .option('--secrets <file>', 'file of NAME=value lines for the ${env:NAME} references in the configuration')
@@ -43,7 +45,6 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     .exitOverride()
     .configureOutput({ writeOut: (text) => stdout.write(text), writeErr: (text) => stderr.write(text) });
   for (const register of [registerRun, registerStatus, registerConfig, registerMigrate]) register(program, context);
-  for (const command of program.commands) inherit(program, command);
   try {
     await program.parseAsync(argv, { from: 'user' });
     return exitCode;
@@ -87,12 +88,6 @@ function redacting(stream: TextStream, redactor: Redactor): TextStream {
     ...(stream.columns !== undefined && { columns: stream.columns }),
     write: (text) => stream.write(redactor.redact(text)),
   };
-}
-
-/** Subcommands of subcommands too: commander copies neither exitOverride nor output settings of the parent set later. */
-function inherit(parent: Command, command: Command): void {
-  command.copyInheritedSettings(parent);
-  for (const child of command.commands) inherit(command, child);
 }
 
 function exitCodeLines(): string {

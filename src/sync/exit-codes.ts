@@ -30,21 +30,23 @@ export function exitCodeOfError(code: ErrorCode): number {
  *
  * `signal` is what stopped the run, if anything did. Usage, configuration and bugs end a command before this is asked.
  */
-export function exitCodeOfRun(entities: RunSummary['entities'], signal?: NodeJS.Signals): number {
+export function exitCodeOfRun(
+  { dryRun, entities }: Pick<RunSummary, 'dryRun' | 'entities'>,
+  signal?: NodeJS.Signals,
+): number {
   const codes = entities.map((entity) => entity.error?.code ?? '');
-  const every = (test: (index: number) => boolean) => entities.length > 0 && entities.every((_, index) => test(index));
   if (codes.some((code) => code.startsWith('LOG_DATABASE_'))) return 69;
-  if (every((index) => codes[index]?.startsWith('SOURCE_') === true)) return 69;
+  if (entities.length > 0 && codes.every((code) => code.startsWith('SOURCE_'))) return 69;
   if (signal !== undefined) return signal === 'SIGTERM' ? 143 : 130;
   if (entities.length > 0 && entities.every((entity) => entity.state === 'locked')) return 75;
-  const sum = (count: (entity: RunSummary['entities'][number]) => number) =>
-    entities.reduce((total, entity) => total + count(entity), 0);
-  if (sum((entity) => entity.pending) > 0 && sum((entity) => entity.accepted) === 0) return 2;
+  if (entities.some((entity) => entity.pending > 0) && !dryRun && entities.every((entity) => entity.accepted === 0)) {
+    return 2;
+  }
   const failed = entities.some(
     (entity) =>
       entity.state === 'failed' ||
       entity.state === 'locked' ||
-      entity.refused + entity.unresolved + entity.newDeadLetters > 0,
+      (!dryRun && entity.refused + entity.unresolved + entity.newDeadLetters > 0),
   );
   return failed ? 1 : 0;
 }

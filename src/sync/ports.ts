@@ -219,7 +219,13 @@ export interface EntitySummary {
   readonly unresolved: number;
   readonly newDeadLetters: number;
   readonly oldDeadLetters: number;
-  readonly batches: { readonly accepted: number; readonly refused: number; readonly unresolved: number };
+  /** As the rows above: `pending` is all that were (in a dry run: would be) sent. */
+  readonly batches: {
+    readonly pending: number;
+    readonly accepted: number;
+    readonly refused: number;
+    readonly unresolved: number;
+  };
   readonly error?: { readonly code: string; readonly message: string; readonly hint: string };
 }
 

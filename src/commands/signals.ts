@@ -1,0 +1,38 @@
+/** Signals become two AbortSignals: one to start nothing new, one to cut off what is in flight. */
+import type { EventEmitter } from 'node:events';
+
+/** What a run watches. Both abort with the signal's name as their reason. */
+export interface StopSignals {
+  /** Aborts at the first SIGINT or SIGTERM (Ctrl-C and Ctrl-Break on Windows). */
+  readonly stop: AbortSignal;
+  /** Aborts at the second one, or at SIGHUP: a closing console on Windows leaves about 10 s. */
+  readonly abort: AbortSignal;
+  /** Stops listening. */
+  dispose(): void;
+}
+
+/** Listens on `signals` (the process, or a test's emitter). `onStop` is called with the first signal's name. */
+export function watchSignals(signals: EventEmitter, onStop: (signal: NodeJS.Signals) => void): StopSignals {
+  const stop = new AbortController();
+  const abort = new AbortController();
+  const interrupted = (signal: NodeJS.Signals) => {
+    if (stop.signal.aborted) abort.abort(signal);
+    else {
+      stop.abort(signal);
+      onStop(signal);
+    }
+  };
+  const hungUp = (signal: NodeJS.Signals) => {
+    interrupted(signal);
+    abort.abort(signal);
+  };
+  const listeners = { SIGINT: interrupted, SIGTERM: interrupted, SIGBREAK: interrupted, SIGHUP: hungUp };
+  for (const [name, listener] of Object.entries(listeners)) signals.on(name, listener);
+  return {
+    stop: stop.signal,
+    abort: abort.signal,
+    dispose() {
+      for (const [name, listener] of Object.entries(listeners)) signals.off(name, listener);
+    },
+  };
+}

@@ -1,0 +1,70 @@
+/** Collects payloads into batches of exactly batchSize rows, fewer only by bytes or at the end. */
+import type { Batch } from './ports.ts';
+
+/** One payload on its way into a batch. */
+export interface BatchRow {
+  readonly key: string;
+  readonly json: string;
+  /** 16 bytes. */
+  readonly hash: Uint8Array;
+}
+
+/** Where batches are cut. */
+export interface BatchLimits {
+  readonly batchSize: number;
+  /** Size of the body, brackets and commas included. */
+  readonly maxBatchBytes?: number;
+}
+
+/** Fills one batch at a time. */
+export interface BatchBuilder {
+  /** Rows waiting for their batch to be full. */
+  readonly rows: number;
+  /** Whether a payload of this JSON can be in any batch. */
+  fits(json: string): boolean;
+  /** Takes a row; returns the batch that is complete with it, or was complete before it. */
+  add(row: BatchRow): Batch | undefined;
+  /** The last, smaller batch, if rows are waiting. */
+  flush(): Batch | undefined;
+}
+
+/** `newId` makes each batch's lower-case UUID. */
+export function createBatchBuilder(limits: BatchLimits, newId: () => string): BatchBuilder {
+  const maxBytes = limits.maxBatchBytes ?? Number.POSITIVE_INFINITY;
+  let rows: BatchRow[] = [];
+  let offsets: number[] = [];
+  // The body's length so far without its closing bracket: "[" and each row with a comma before all but the first.
+  let bytes = 1;
+
+  function flush(): Batch | undefined {
+    if (rows.length === 0) return undefined;
+    const batch = {
+      id: newId(),
+      keys: rows.map((row) => row.key),
+      hashes: Buffer.concat(rows.map((row) => row.hash)),
+      offsets: Uint32Array.from(offsets),
+      body: Buffer.from(`[${rows.map((row) => row.json).join(',')}]`),
+    };
+    rows = [];
+    offsets = [];
+    bytes = 1;
+    return batch;
+  }
+
+  return {
+    get rows() {
+      return rows.length;
+    },
+    fits: (json) => Buffer.byteLength(json) + 2 <= maxBytes,
+    add(row) {
+      const length = Buffer.byteLength(row.json);
+      const before = rows.length > 0 && bytes + 1 + length + 1 > maxBytes ? flush() : undefined;
+      if (rows.length > 0) bytes += 1;
+      offsets.push(bytes);
+      rows.push(row);
+      bytes += length;
+      return rows.length === limits.batchSize ? flush() : before;
+    },
+    flush,
+  };
+}

@@ -1,0 +1,183 @@
+/** A run: the entities in order, each under its lock, whatever becomes of the others; a summary and an exit code at the end. */
+import type { Entity } from './entity.ts';
+import { SyncError } from './errors.ts';
+import { exitCodeOfRun } from './exit-codes.ts';
+import type {
+  Destination,
+  EntityLock,
+  EntitySummary,
+  LockHolder,
+  LogDatabase,
+  RunObserver,
+  RunStart,
+  RunSummary,
+  Source,
+} from './ports.ts';
+import { emptyTally, runEntity } from './run-entity.ts';
+
+/** The outside of a run. */
+export interface RunPorts {
+  readonly logDatabase: LogDatabase;
+  /** Opens nothing yet: the first call of the source's methods does. */
+  source(entity: Entity): Source;
+  destination(entity: Entity): Destination;
+  readonly observer: RunObserver;
+}
+
+/** What `run` was asked to do. */
+export interface RunOptions {
+  readonly dryRun: boolean;
+  /** Rows to send at most, per entity. */
+  readonly limit?: number;
+  readonly countRows: boolean;
+  /** Start nothing new once this aborts; its reason is the signal's name. */
+  readonly stop: AbortSignal;
+  /** Cut off what is in flight. */
+  readonly abort: AbortSignal;
+}
+
+/**
+ * Runs the entities one after the other and returns the summary, exit code included.
+ *
+ * A failing entity is in the summary and the next one runs; once the log database is gone, the rest are not tried. Throws
+ * SyncError LOG_DATABASE_* only where the run could not be stored as started.
+ */
+export async function run(
+  start: RunStart,
+  entities: readonly Entity[],
+  ports: RunPorts,
+  options: RunOptions,
+): Promise<RunSummary> {
+  const { logDatabase, observer } = ports;
+  const startedAt = new Date();
+  if (!options.dryRun) await logDatabase.startRun(start);
+  const summaries: EntitySummary[] = [];
+  let lost: SyncError | undefined;
+  for (const entity of entities) {
+    if (options.stop.aborted) break;
+    const summary = await summarize(entity, async (tally) => {
+      if (lost !== undefined) throw lost;
+      return runLocked(start.runId, entity, ports, options, tally);
+    });
+    if (summary.cause instanceof SyncError && summary.cause.code.startsWith('LOG_DATABASE_')) lost = summary.cause;
+    summaries.push(summary.entity);
+    observer.entityEnded?.(summary.entity);
+  }
+  const signal = options.stop.aborted ? (options.stop.reason as NodeJS.Signals) : undefined;
+  const summary: RunSummary = {
+    runId: start.runId,
+    dryRun: options.dryRun,
+    startedAt: startedAt.toISOString(),
+    durationMs: Date.now() - startedAt.getTime(),
+    exitCode: exitCodeOfRun({ dryRun: options.dryRun, entities: summaries }, signal),
+    entities: summaries,
+  };
+  if (options.dryRun) return summary;
+  return finish(start.runId, summary, signal, ports);
+}
+
+/** Stores the run's end. Where that fails, the run still returns its summary, with the exit code that says so. */
+async function finish(
+  runId: string,
+  summary: RunSummary,
+  signal: NodeJS.Signals | undefined,
+  { logDatabase, observer }: RunPorts,
+): Promise<RunSummary> {
+  try {
+    await logDatabase.finishRun(runId, signal === undefined ? 'finished' : 'aborted', summary.exitCode, summary);
+    return summary;
+  } catch (error) {
+    if (!(error instanceof SyncError)) throw error;
+    observer.warning?.('run', `its end could not be stored in TB_R_SYNC_RUN: ${error.message}`);
+    return { ...summary, exitCode: 69 };
+  }
+}
+
+type Tally = ReturnType<typeof emptyTally>;
+type EndState = EntitySummary['state'] | { readonly heldBy: LockHolder };
+
+/** Runs `work` and turns its end, good or bad, into a summary. Errors that are no SyncError are bugs and go on up. */
+async function summarize(
+  entity: Entity,
+  work: (tally: Tally) => Promise<EndState>,
+): Promise<{ entity: EntitySummary; cause?: SyncError }> {
+  const startedAt = new Date();
+  const tally = emptyTally();
+  const summary = (state: EntitySummary['state'], error?: SyncError): EntitySummary => ({
+    entity: entity.name,
+    state,
+    startedAt: startedAt.toISOString(),
+    durationMs: Date.now() - startedAt.getTime(),
+    ...tally,
+    ...(error && { error: { code: error.code, message: error.message, hint: error.hint } }),
+  });
+  try {
+    const end = await work(tally);
+    return { entity: typeof end === 'string' ? summary(end) : summary('locked', lockHeld(entity, end.heldBy)) };
+  } catch (error) {
+    if (!(error instanceof SyncError)) throw error;
+    return { entity: summary('failed', error), cause: error };
+  }
+}
+
+async function runLocked(
+  runId: string,
+  entity: Entity,
+  { logDatabase, source, destination, observer }: RunPorts,
+  options: RunOptions,
+  tally: Tally,
+): Promise<EndState> {
+  if (options.dryRun) {
+    const ledger = logDatabase.readOnlyLedger(entity);
+    return runEntity(entity, { source: source(entity), ledger, observer }, options, tally);
+  }
+  const lock = await logDatabase.lock(entity, runId);
+  if ('heldBy' in lock) return lock;
+  const target = destination(entity);
+  try {
+    const ports = {
+      source: source(entity),
+      ledger: lock.ledger,
+      writes: { ledger: lock.ledger, destination: target },
+      observer,
+    };
+    const state = await runEntity(
+      entity,
+      ports,
+      { ...options, stop: AbortSignal.any([options.stop, lock.lost]) },
+      tally,
+    );
+    if (lock.lost.aborted && !options.stop.aborted) throw lockLost(entity);
+    return state;
+  } finally {
+    await target.close();
+    await release(lock);
+  }
+}
+
+/** A lock that cannot be released any more dies with its connection; that is no reason to fail. */
+async function release(lock: EntityLock): Promise<void> {
+  try {
+    await lock.release();
+  } catch (error) {
+    if (!(error instanceof SyncError)) throw error;
+  }
+}
+
+function lockHeld(entity: Entity, { runId, host, processId, since }: LockHolder): SyncError {
+  const who = host === undefined ? 'another run' : `run ${runId} on ${host} (process ${processId})`;
+  const when = since === undefined ? '' : ` since ${since.toISOString()}`;
+  return new SyncError(
+    'LOCK_HELD',
+    `${entity.name}: ${who} has been syncing it${when}.`,
+    'Wait until that run has ended, or stop it; its lock ends with it.',
+  );
+}
+
+function lockLost(entity: Entity): SyncError {
+  return new SyncError(
+    'LOG_DATABASE_UNAVAILABLE',
+    `${entity.name}: the connection that held its lock was closed, so no further batch was started.`,
+    'See why the log database closed connections; the next run goes on from here.',
+  );
+}
