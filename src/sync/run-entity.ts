@@ -37,7 +37,7 @@ import type {
   TrackedKey,
 } from './ports.ts';
 
-/** Rows of one read. Two pages and `concurrency` + 1 batches are what a run holds in memory. */
+/** Rows of one read, where not told. Two pages and `concurrency` + 1 batches are what a run holds in memory. */
 const PAGE_ROWS = 5000;
 
 /** Longest EntityId that the ledger's column takes, in UTF-16 units. */
@@ -62,6 +62,8 @@ export interface EntityOptions {
   readonly abort: AbortSignal;
   /** Ask the source how many rows it has, for a progress bar. */
   readonly countRows: boolean;
+  /** Rows of one read. */
+  readonly pageRows?: number;
 }
 
 /** Counts of EntitySummary while they grow. */
@@ -142,7 +144,7 @@ async function sendPending(
     entity: entity.name,
     columns,
     keyIndexes: key,
-    pageRows: PAGE_ROWS,
+    pageRows: options.pageRows ?? PAGE_ROWS,
     signal: options.abort,
   });
   for await (const page of pages) {
