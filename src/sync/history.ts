@@ -1,0 +1,87 @@
+/** What the log database tells of runs in the past: the shapes that `status` reads and the report renders. */
+import type { EntitySummary } from './ports.ts';
+
+/** TB_R_SYNC_RUN.State: `aborted` was stopped by a signal, or died and was found dead by the next run. */
+export type RunState = 'running' | 'finished' | 'aborted';
+
+/** One run. Counts are over all its entities, from its summary; absent where it died before it wrote one. */
+export interface RunRecord {
+  /** Lower-case UUID. */
+  readonly runId: string;
+  readonly startedAt: Date;
+  /** Absent while it runs, and where it died. */
+  readonly finishedAt?: Date;
+  readonly state: RunState;
+  readonly exitCode?: number;
+  readonly host: string;
+  readonly processId: number;
+  readonly version: string;
+  /** The command line without secrets. */
+  readonly arguments: string;
+  readonly counts?: RunCounts;
+}
+
+/** Rows and batches of one run. */
+export interface RunCounts {
+  readonly rowsAccepted: number;
+  readonly rowsRefused: number;
+  readonly batchesAccepted: number;
+  readonly batchesRefused: number;
+  /** Cut off in flight. */
+  readonly batchesUnresolved: number;
+  readonly newDeadLetters: number;
+}
+
+/** An error that an entity met: of a batch, or one that stopped the entity. */
+export interface EntityError {
+  readonly at: Date;
+  /** Without values of rows. */
+  readonly text: string;
+  readonly httpStatus?: number;
+}
+
+/** What is known of one entity. */
+export interface EntityHistory {
+  /** The entity's name. */
+  readonly entity: string;
+  /**
+   * The last run that came to this entity, and its counts for this entity alone; absent where none ever did. `state` is
+   * how the entity ended in it, absent where the run died or still works.
+   */
+  readonly lastRun?: {
+    readonly run: RunRecord;
+    readonly state?: EntitySummary['state'];
+    readonly durationMs?: number;
+    readonly counts: RunCounts;
+  };
+  /** Rows that the ledger holds, under all labels. */
+  readonly trackedRows: number;
+  /** When a batch was last accepted; where only the old job worked: its newest row in the ledger. */
+  readonly lastSuccessAt?: Date;
+  /** When it last ran to the end with nothing refused, whether or not there was anything to send. */
+  readonly lastGoodRunAt?: Date;
+  readonly lastError?: EntityError;
+  /** Batches that were reserved and never settled, newest last. */
+  readonly unresolved: readonly {
+    readonly batchId: string;
+    readonly rows: number;
+    readonly createdAt: Date;
+  }[];
+  /** Rows that wait as dead letters. */
+  readonly deadLetters: number;
+  /** Who holds its lock, as far as the tables say. */
+  readonly lockedSince?: Date;
+}
+
+/** All that `status` shows of the log database. */
+export interface History {
+  /**
+   * Whether TB_R_SYNC_RUN and its companions are there. If not, only what the old job left is known: tracked rows, last
+   * success and last error.
+   */
+  readonly migrated: boolean;
+  /** In the order asked for. */
+  readonly entities: readonly EntityHistory[];
+  /** Newest first. */
+  readonly runs: readonly RunRecord[];
+}
