@@ -343,12 +343,13 @@ function createSender(entity: Entity, ports: EntityPorts, options: EntityOptions
       while (inFlight.size > entity.destination.concurrency) await Promise.race(inFlight);
       if (failures.length > 0) throw failures[0];
       const task = slots(async () => {
-        if (!options.stop.aborted && failures.length === 0) await deliver(batch, false);
-      })
-        .catch((error) => {
+        if (options.stop.aborted || failures.length > 0) return;
+        try {
+          await deliver(batch, false);
+        } catch (error) {
           failures.push(error);
-        })
-        .finally(() => inFlight.delete(task));
+        }
+      }).finally(() => inFlight.delete(task));
       inFlight.add(task);
     },
     drain,
