@@ -1,0 +1,42 @@
+/** Keys: which columns can be one, and a key as the text that the ledger holds. */
+import { textOf } from './cell-json.ts';
+import type { Column, ColumnKind, Row } from './ports.ts';
+
+/** Kinds whose order and equality the server and the ledger's text agree on. */
+export const KEY_KINDS: ReadonlySet<ColumnKind> = new Set<ColumnKind>(['integer', 'bigint', 'guid', 'text', 'date']);
+
+/**
+ * A key as the ledger holds it: GUIDs in lower case, integers in decimal, dates as yyyy-MM-dd, text as it is. Several
+ * columns are joined by `|`, with `\` before each `|` and `\` inside a value, so that no two keys have one text; a key of
+ * one column is not escaped. Undefined where a cell is NULL.
+ *
+ * `cells` and `columns` are the key's alone, in the key's order.
+ */
+export function keyText(cells: Row, columns: readonly Column[]): string | undefined {
+  const texts: string[] = [];
+  for (const [index, column] of columns.entries()) {
+    const cell = cells[index] ?? null;
+    if (cell === null) return undefined;
+    texts.push(textOf(column.kind)(cell));
+  }
+  return texts.length === 1 ? texts[0] : texts.map((text) => text.replace(/[\\|]/g, '\\$&')).join('|');
+}
+
+/** Whether two keys are the same, cell by cell and text unit by unit. */
+export function sameKey(a: Row, b: Row): boolean {
+  return a.length === b.length && a.every((cell, index) => cell?.valueOf() === b[index]?.valueOf());
+}
+
+/**
+ * What keys have in common that a case-insensitive, accent-sensitive collation may hold equal: SQL Server's default ones
+ * ignore case, trailing spaces, the width of a character and hiragana against katakana
+ * (https://learn.microsoft.com/sql/relational-databases/collations/collation-and-unicode-support). Folds rather too much
+ * than too little; only for asking whether two keys might collide.
+ */
+export function foldKey(key: string): string {
+  return key
+    .normalize('NFKC')
+    .replace(/[ぁ-ゖ]/g, (kana) => String.fromCharCode(kana.charCodeAt(0) + 0x60))
+    .toLowerCase()
+    .replace(/ +(?=\||$)/g, '');
+}

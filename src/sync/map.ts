@@ -1,0 +1,349 @@
+/**
+ * Rows to payloads. A map is compiled once per entity against the source's real columns, into one function per field;
+ * millions of rows go through these, so JSON is written straight into text and never built as an object.
+ */
+import { hash } from 'node:crypto';
+import { conversion, jsonOf, textOf, type Value } from './cell-json.ts';
+import { DATE_FORMAT_TOKENS, type DateFormat, formatDate, parseDateFormat, wallClock } from './date-format.ts';
+import type { Entity, FieldMap, Json, PayloadMap } from './entity.ts';
+import { SyncError } from './errors.ts';
+import type { Column, ColumnKind, Row } from './ports.ts';
+
+/** A row's payload, or why it has none. */
+export type Mapped =
+  | {
+      /** Compact JSON, fields in the map's order. */
+      readonly json: string;
+      /** The first 16 bytes of SHA-256 over that JSON without the `sentAt` fields. */
+      readonly hash: Uint8Array;
+    }
+  | {
+      /** Names field, column and rule, never the value. */
+      readonly reason: string;
+    };
+
+/** An entity's compiled map. */
+export interface PayloadMapper {
+  /** `row` has its cells in the order of the columns that the map was compiled against. */
+  map(row: Row, sentAt: Date): Mapped;
+}
+
+/** What the compiler needs to know of an entity. */
+export type MappedEntity = Pick<Entity, 'name' | 'map' | 'timeZone'>;
+
+interface Unmappable {
+  readonly reason: string;
+}
+
+/** A value's JSON in one row, or why the row has none. */
+type ValueJson = (row: Row, sentAt: Date) => string | Unmappable;
+
+interface Field {
+  readonly name: string;
+  /** A string: the same JSON in every row. */
+  readonly json: string | ValueJson;
+  readonly hashed: boolean;
+}
+
+/** JSON text with gaps: before gap i stands literals[i], in it goes the value number slots[i], and one literal ends it. */
+interface Template {
+  readonly literals: readonly string[];
+  readonly slots: readonly number[];
+}
+
+/**
+ * The columns that a map reads, each once, in the map's order; undefined where there is no map and all are read. Names
+ * compare without case.
+ */
+export function columnsOf(map: PayloadMap | undefined): readonly string[] | undefined {
+  if (map === undefined) return undefined;
+  const names = new Map<string, string>();
+  for (const field of Object.values(map)) {
+    const name = columnOf(field);
+    if (name !== undefined && !names.has(name.toLowerCase())) names.set(name.toLowerCase(), name);
+  }
+  return [...names.values()];
+}
+
+/**
+ * Compiles an entity's map. Column names compare without case, where none is spelt the same.
+ *
+ * Throws SyncError SOURCE_COLUMN_MISSING where the map reads columns that the source does not have (names them all), and
+ * MAP_INVALID where a field asks of its column what no value of it can give, or where, without a map, columns have no
+ * name or come to the same one.
+ */
+export function compileMap(entity: MappedEntity, columns: readonly Column[]): PayloadMapper {
+  const { map } = entity;
+  const fields = map === undefined ? allColumns(entity.name, columns) : mappedFields(entity, map, columns);
+  const valueJsons = fields.map(({ json }) => json).filter((json) => typeof json === 'function');
+  const payload = template(fields, valueJsons);
+  const hashed = template(
+    fields.filter((field) => field.hashed),
+    valueJsons,
+  );
+  const values: string[] = [];
+  return {
+    map(row, sentAt) {
+      for (let slot = 0; slot < valueJsons.length; slot++) {
+        const json = (valueJsons[slot] as ValueJson)(row, sentAt);
+        if (typeof json !== 'string') return json;
+        values[slot] = json;
+      }
+      return { json: fill(payload, values), hash: hash16(fill(hashed, values)) };
+    },
+  };
+}
+
+/** The JSON of an object with these fields; a slot is an index into `valueJsons`. */
+function template(fields: readonly Field[], valueJsons: readonly ValueJson[]): Template {
+  const literals: string[] = [];
+  const slots: number[] = [];
+  let literal = '{';
+  for (const [index, { name, json }] of fields.entries()) {
+    literal += `${index === 0 ? '' : ','}${JSON.stringify(name)}:`;
+    if (typeof json === 'string') {
+      literal += json;
+      continue;
+    }
+    literals.push(literal);
+    slots.push(valueJsons.indexOf(json));
+    literal = '';
+  }
+  literals.push(`${literal}}`);
+  return { literals, slots };
+}
+
+function fill({ literals, slots }: Template, values: readonly string[]): string {
+  let text = literals[0] as string;
+  for (let gap = 0; gap < slots.length; gap++) {
+    text += (values[slots[gap] as number] as string) + (literals[gap + 1] as string);
+  }
+  return text;
+}
+
+function hash16(text: string): Uint8Array {
+  // Through a string: a Buffer from hash() has memory of its own, which takes twice the time.
+  return Buffer.from(hash('sha256', text, 'binary').slice(0, 16), 'binary');
+}
+
+/**
+ * A column's name in camelCase. The name is split at what is neither letter nor digit. In the first word the leading
+ * capitals become small, but for one that a small letter follows (NoReg → noReg, URLValue → urlValue, ID → id). Each
+ * further word begins with a capital, and one of capitals only keeps none but that (ROW_STATUS → rowStatus). Everything
+ * else stays (ObjectID → objectID).
+ */
+export function camelCase(name: string): string {
+  const [first = '', ...rest] = name.split(/[^\p{L}\p{N}]+/u).filter((word) => word !== '');
+  const start = first.replace(/^\p{Lu}(?:\p{Lu}+(?!\p{Ll}))?/u, (capitals) => capitals.toLowerCase());
+  return start + rest.map(capitalise).join('');
+}
+
+function capitalise(word: string): string {
+  const [initial = ''] = word;
+  const tail = word.slice(initial.length);
+  return initial.toUpperCase() + (/\p{Ll}/u.test(word) ? tail : tail.toLowerCase());
+}
+
+function allColumns(entity: string, columns: readonly Column[]): Field[] {
+  const sources = new Map<string, string>();
+  return columns.map(({ name, kind }, index) => {
+    const field = camelCase(name) || name;
+    const other = sources.get(field);
+    if (field === '' || other !== undefined) {
+      throw invalid(
+        entity,
+        other === undefined
+          ? 'a column has no name'
+          : `the columns ${other} and ${name} would both be the field ${field}`,
+        'Write a map for the entity, or give the columns names of their own in source.query.',
+      );
+    }
+    sources.set(field, name);
+    const json = jsonOf(kind);
+    return {
+      name: field,
+      hashed: true,
+      json: (row) => {
+        const cell = row[index] ?? null;
+        return cell === null ? 'null' : json(cell);
+      },
+    };
+  });
+}
+
+function mappedFields(entity: MappedEntity, map: PayloadMap, columns: readonly Column[]): Field[] {
+  const fields = Object.entries(map);
+  const missing = fields.filter(([, field]) => {
+    const name = columnOf(field);
+    return name !== undefined && findColumn(columns, name) < 0;
+  });
+  if (missing.length > 0) {
+    const names = missing.map(([name, field]) => `${columnOf(field)} (for the field ${name})`);
+    throw new SyncError(
+      'SOURCE_COLUMN_MISSING',
+      `${entity.name}: the source has no column ${list(names, 'and')}; it has ${list(
+        columns.map(({ name }) => name),
+        'and',
+      )}.`,
+      `Correct the map of ${entity.name}, or take the field out of it.`,
+    );
+  }
+  return fields.map(([name, field]) => {
+    if (typeof field === 'string') field = { column: field };
+    if ('const' in field) return { name, hashed: true, json: JSON.stringify(field.const) };
+    if ('sentAt' in field) return { name, hashed: false, json: sentAtJson(entity, name, field) };
+    return { name, hashed: true, json: columnJson(entity.name, name, field, columns) };
+  });
+}
+
+function columnJson(
+  entity: string,
+  name: string,
+  field: Extract<FieldMap, { readonly column: string }>,
+  columns: readonly Column[],
+): ValueJson {
+  const index = findColumn(columns, field.column);
+  const column = columns[index] as Column;
+  const nullJson = JSON.stringify(field.default ?? null);
+  const json = valueJson(entity, name, field, column);
+  return (row) => {
+    const cell = row[index] ?? null;
+    return cell === null ? nullJson : json(cell);
+  };
+}
+
+/** format, then cases, then as. */
+function valueJson(
+  entity: string,
+  name: string,
+  field: Extract<FieldMap, { readonly column: string }>,
+  column: Column,
+): (value: Value) => string | Unmappable {
+  const format = field.format === undefined ? undefined : dateFormat(entity, name, field.format, column);
+  // A date in a format of its own is text from there on.
+  const kind = format === undefined ? column.kind : 'text';
+  const text = format === undefined ? textOf(kind) : (value: Value) => formatDate(format, value as Date);
+  const value = convert(entity, name, field.as, column, kind, text);
+  if (field.cases === undefined && field.otherwise === undefined) return value;
+
+  const cases = caseTexts(field.cases ?? {}, kind);
+  const otherwise = field.otherwise === undefined ? undefined : JSON.stringify(field.otherwise);
+  return (cell) => cases.get(text(cell)) ?? otherwise ?? value(cell);
+}
+
+function convert(
+  entity: string,
+  name: string,
+  as: 'string' | 'number' | 'boolean' | undefined,
+  column: Column,
+  kind: ColumnKind,
+  text: (value: Value) => string,
+): (value: Value) => string | Unmappable {
+  if (as === undefined) return kind === column.kind ? jsonOf(kind) : (value) => JSON.stringify(text(value));
+  const converted = conversion(as, kind);
+  if (converted === undefined) {
+    throw invalid(
+      entity,
+      `the field ${name} wants the column ${column.name} (${column.sqlType}) as ${as}, which none of its values can be`,
+      `Take "as" out of the field, or make it "string".`,
+    );
+  }
+  const expected = as === 'number' ? 'a number' : '0, 1, true or false';
+  const unmappable = { reason: `field ${name}: column ${column.name} is not ${expected} (as: ${as})` };
+  return (value) => converted(text(value)) ?? unmappable;
+}
+
+function caseTexts(cases: Readonly<Record<string, Json>>, kind: ColumnKind): ReadonlyMap<string, string> {
+  const texts = new Map(Object.entries(cases).map(([key, result]) => [key, JSON.stringify(result)]));
+  if (kind === 'boolean') {
+    // A bit is 1 or 0 to whoever writes SQL, true or false to whoever writes JSON.
+    for (const [bit, word] of [
+      ['1', 'true'],
+      ['0', 'false'],
+    ] as const) {
+      const result = texts.get(word) ?? texts.get(bit);
+      if (result !== undefined) texts.set(word, result);
+    }
+  }
+  return texts;
+}
+
+const DATE_KINDS: ReadonlySet<ColumnKind> = new Set<ColumnKind>(['date', 'time', 'datetime', 'datetimeoffset']);
+
+function dateFormat(entity: string, name: string, format: string, column: Column): DateFormat {
+  const parsed = parsedFormat(entity, name, format);
+  if (!DATE_KINDS.has(column.kind)) {
+    throw invalid(
+      entity,
+      `the field ${name} has a date format, but the column ${column.name} (${column.sqlType}) holds no dates`,
+      'Take "format" out of the field.',
+    );
+  }
+  if (column.kind === 'time' && parsed.showsDate) {
+    throw invalid(
+      entity,
+      `the field ${name} has a format with a date, but the column ${column.name} (${column.sqlType}) holds times of day`,
+      'Use HH, mm, ss and fff only.',
+    );
+  }
+  return parsed;
+}
+
+function parsedFormat(entity: string, name: string, format: string): DateFormat {
+  const parsed = parseDateFormat(format);
+  if (parsed !== undefined) return parsed;
+  throw invalid(
+    entity,
+    `the field ${name} has a date format that cannot be read, ${JSON.stringify(format)}`,
+    `Use ${list(DATE_FORMAT_TOKENS, 'and')}, and put other letters in '…'.`,
+  );
+}
+
+function sentAtJson(
+  entity: MappedEntity,
+  name: string,
+  field: Extract<FieldMap, { readonly sentAt: string }>,
+): ValueJson {
+  const format = parsedFormat(entity.name, name, field.sentAt);
+  const timeZone = field.timeZone ?? entity.timeZone;
+  let clock: (instant: Date) => Date;
+  try {
+    clock = wallClock(timeZone);
+  } catch {
+    throw invalid(
+      entity.name,
+      `the field ${name} names an unknown time zone, ${timeZone}`,
+      'Use an IANA name such as Asia/Jakarta.',
+    );
+  }
+  // All rows of a batch share one time.
+  let last = Number.NaN;
+  let json = '';
+  return (_row, sentAt) => {
+    if (sentAt.getTime() !== last) {
+      json = JSON.stringify(formatDate(format, clock(sentAt)));
+      last = sentAt.getTime();
+    }
+    return json;
+  };
+}
+
+function columnOf(field: FieldMap): string | undefined {
+  if (typeof field === 'string') return field;
+  return 'column' in field ? field.column : undefined;
+}
+
+function findColumn(columns: readonly Column[], name: string): number {
+  const exact = columns.findIndex((column) => column.name === name);
+  if (exact >= 0) return exact;
+  const folded = name.toLowerCase();
+  return columns.findIndex((column) => column.name.toLowerCase() === folded);
+}
+
+function list(names: readonly string[], word: string): string {
+  return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} ${word} ${names.at(-1)}`;
+}
+
+function invalid(entity: string, problem: string, hint: string): SyncError {
+  return new SyncError('MAP_INVALID', `${entity}: ${problem}.`, hint);
+}
