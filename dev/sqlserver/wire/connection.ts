@@ -90,9 +90,10 @@ export class Connection {
     this.#serving = this.#serve();
   }
 
-  /** Cuts the connection at once. */
-  destroy(): void {
-    this.#socket.destroy();
+  /** Cuts the connection at once, with an end or, as a dying process does, with a reset. */
+  destroy(how: 'end' | 'reset'): void {
+    if (how === 'end') this.#socket.destroy();
+    else this.#socket.resetAndDestroy();
   }
 
   /** Runs a piece of the receiving side; bytes that make no sense end the connection. */

@@ -31,8 +31,8 @@ export interface Listener {
   readonly port: number;
   /** Cuts all connections; new ones are still taken. */
   dropConnections(): void;
-  /** Takes no more connections, cuts those there are, and waits until all have ended. */
-  close(): Promise<void>;
+  /** Takes no more connections, ends or resets those there are, and waits until all have gone. */
+  close(how?: 'end' | 'reset'): Promise<void>;
 }
 
 /** Listens; rejects with EADDRINUSE and the like. */
@@ -58,16 +58,16 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   server.listen(options.port ?? 0, '127.0.0.1');
   await once(server, 'listening');
 
-  const dropConnections = (): void => {
-    for (const connection of connections) connection.destroy();
+  const dropConnections = (how: 'end' | 'reset' = 'end'): void => {
+    for (const connection of connections) connection.destroy(how);
   };
   return {
     port: (server.address() as AddressInfo).port,
-    dropConnections,
-    async close() {
+    dropConnections: () => dropConnections(),
+    async close(how) {
       const closed = once(server, 'close');
       server.close();
-      dropConnections();
+      dropConnections(how);
       await Promise.all([...connections].map((connection) => connection.closed));
       await closed;
     },

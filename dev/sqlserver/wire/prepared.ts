@@ -10,7 +10,7 @@ export interface Execution {
   readonly run?: { readonly sql: string; readonly parameters: readonly Parameter[] };
   readonly call?: { readonly procedure: string; readonly parameters: readonly Parameter[] };
   /** Output values that are known without running anything: the handle of a prepared statement. */
-  readonly outputs: readonly { readonly ordinal: number; readonly name: string; readonly value: number }[];
+  readonly outputs: readonly { readonly name: string; readonly value: number }[];
 }
 
 interface PreparedStatement {
@@ -42,12 +42,12 @@ export class PreparedStatements {
         return this.#run(textOf(first, call), optionalText(second), call.parameters.slice(2), []);
       case 'sp_prepare': {
         const handle = this.#prepare(textOf(third, call), optionalText(second));
-        return { outputs: [{ ordinal: 0, name: first?.name ?? '', value: handle }] };
+        return { outputs: [{ name: first?.name ?? '', value: handle }] };
       }
       case 'sp_prepexec': {
         const declaration = optionalText(second);
         const handle = this.#prepare(textOf(third, call), declaration);
-        const output = { ordinal: 0, name: first?.name ?? '', value: handle };
+        const output = { name: first?.name ?? '', value: handle };
         return this.#run(textOf(third, call), declaration, call.parameters.slice(3), [output]);
       }
       case 'sp_execute': {
@@ -62,11 +62,6 @@ export class PreparedStatements {
       default:
         return { call: { procedure: call.procedure, parameters: call.parameters }, outputs: [] };
     }
-  }
-
-  /** The text that a call runs, for faults and the record of statements. */
-  textOf(execution: Execution, call: RpcCall): string {
-    return execution.run?.sql ?? `EXEC ${call.procedure}`;
   }
 
   #prepare(sql: string, declaration: string): number {
