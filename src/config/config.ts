@@ -1,0 +1,199 @@
+/** Loads the configuration: file, references, form, meaning. All problems are told at once. */
+import { dirname, resolve } from 'node:path';
+import { nextDue } from '../schedule/due.ts';
+import type { ConnectionSettings } from '../sync/connection.ts';
+import type { Entity } from '../sync/entity.ts';
+import { SyncError } from '../sync/errors.ts';
+import { readConnection } from './connection.ts';
+import { Draft } from './draft.ts';
+import { checkConnectionName, checkEntities, checkTimeZone, readEntity } from './entities.ts';
+import { displayPath, findConfigFile, readConfigFile } from './file.ts';
+import { formatPath, type Path, type Problem } from './problem.ts';
+import { type Resolved, resolveReferences } from './references.ts';
+import { DEFAULTS, type RawConfig, type RawConnection } from './schema.ts';
+import { clearSecretPaths, mayShow, secretsOf } from './secrets.ts';
+import { parseSecretsFile } from './secrets-file.ts';
+import { othersCanRead, readFailure, readText } from './text-file.ts';
+import { validate } from './validate.ts';
+
+/** A loaded configuration: defaults filled in, references resolved, paths absolute. */
+export interface Config {
+  /** The file, absolute. */
+  readonly file: string;
+  readonly connections: Readonly<Record<string, ConnectionSettings>>;
+  /** Name of the log database's connection. */
+  readonly logConnection: string;
+  /** The enabled entities, in order. */
+  readonly entities: readonly Entity[];
+  /** Names of the others. */
+  readonly disabled: readonly string[];
+  readonly schedule?: { readonly cron: string; readonly timeZone: string };
+  readonly logging: {
+    readonly level: 'error' | 'warn' | 'info' | 'debug';
+    readonly format: 'text' | 'json';
+    /** `path` is absolute; `maxFiles` counts the current one too. */
+    readonly file?: { readonly path: string; readonly maxFileBytes: number; readonly maxFiles: number };
+  };
+  /** One sentence each, without secrets. */
+  readonly warnings: readonly string[];
+  /** Every secret value, for redaction. */
+  readonly secrets: readonly string[];
+}
+
+/** Where a configuration comes from. */
+export interface ConfigOrigin {
+  /** --config; absent: sync.config.json, .yaml or .yml in `cwd`. */
+  readonly file?: string;
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** --secrets: its variables come before the environment's. */
+  readonly secretsFile?: string;
+}
+
+/**
+ * Loads the configuration.
+ *
+ * Throws SyncError: CONFIG_NOT_FOUND; SECRET_UNRESOLVED where nothing but references is wrong; else CONFIG_INVALID. The
+ * message lists every problem on a line of its own.
+ */
+export async function loadConfig({ file, cwd, env, secretsFile }: ConfigOrigin): Promise<Config> {
+  const path = file === undefined ? await findConfigFile(cwd) : resolve(cwd, file);
+  const name = displayPath(path, cwd);
+  const raw = await readConfigFile(path, cwd);
+  const secrets = secretsFile === undefined ? undefined : await readSecretsFile(resolve(cwd, secretsFile), cwd);
+  const resolved = await resolveReferences(raw, {
+    variable: (variable) => secrets?.variables.get(variable) ?? env[variable],
+    directory: dirname(path),
+  });
+  const draft = new Draft(resolved.tree, formProblems(resolved));
+  const connections = await readConnections(draft, dirname(path));
+  checkConnectionName(draft, ['log', 'connection']);
+  checkSchedule(draft);
+  checkEntities(draft);
+  if (draft.problems.length > 0) throw invalid(name, draft.problems, resolved);
+
+  const sound = resolved.tree as RawConfig;
+  const timeZone = sound.schedule?.timeZone ?? DEFAULTS.timeZone;
+  const entities = sound.entities.map((entity) => readEntity(entity, sound.destination ?? {}, timeZone));
+  const isEnabled = (name: string) => sound.entities.find((entity) => entity.name === name)?.enabled ?? true;
+  return {
+    file: path,
+    connections: Object.fromEntries(connections.map(({ settings }) => [settings.name, settings])),
+    logConnection: sound.log.connection,
+    entities: entities.filter((entity) => isEnabled(entity.name)),
+    disabled: entities.map((entity) => entity.name).filter((entity) => !isEnabled(entity)),
+    ...(sound.schedule !== undefined && { schedule: { ...sound.schedule, timeZone } }),
+    logging: readLogging(sound, dirname(path)),
+    warnings: [
+      ...(await clearSecretWarnings(path, name, raw as RawConfig)),
+      ...(secrets?.warnings ?? []),
+      ...tlsWarnings(connections.map(({ settings }) => settings)),
+      ...connections.flatMap(({ settings, warnings }) =>
+        warnings.map((text) => `connection ${settings.name}: ${text}`),
+      ),
+    ],
+    secrets: secretsOf(
+      connections.map(({ settings }) => settings),
+      entities,
+      resolved.references,
+    ),
+  };
+}
+
+/** What the schema says, without what follows from an unresolved reference. */
+function formProblems({ tree, references, problems }: Resolved): Problem[] {
+  const isAt = (path: Path) => (other: { readonly path: Path }) => formatPath(other.path) === formatPath(path);
+  const canShow = (path: Path) => mayShow(path) && !references.some(isAt(path));
+  return [...problems, ...validate(tree, canShow).filter(({ path }) => !problems.some(isAt(path)))];
+}
+
+/** The connections that are sound; reports what is wrong with the others. */
+async function readConnections(draft: Draft, directory: string) {
+  const connections: { settings: ConnectionSettings; warnings: readonly string[] }[] = [];
+  for (const path of draft.children(['connections'])) {
+    const raw = draft.get<string | RawConnection>(path);
+    if (raw === undefined) continue;
+    const { settings, problems, warnings } = await readConnection(String(path.at(-1)), raw, directory);
+    for (const text of problems) draft.report(path, text);
+    if (settings !== undefined) connections.push({ settings, warnings });
+  }
+  return connections;
+}
+
+function checkSchedule(draft: Draft): void {
+  checkTimeZone(draft, ['schedule', 'timeZone']);
+  const path = ['schedule', 'cron'];
+  const cron = draft.get<string>(path);
+  if (cron === undefined) return;
+  const found = `found ${JSON.stringify(cron)}`;
+  try {
+    if (nextDue({ cron, timeZone: 'UTC' }, new Date()) === undefined)
+      draft.report(path, `${found}, which is never due`);
+  } catch {
+    draft.report(path, `${found}, expected five fields such as "0 3 * * *" (minute hour day month weekday)`);
+  }
+}
+
+function readLogging({ logging = {} }: RawConfig, directory: string): Config['logging'] {
+  const { level, format, file, maxFileBytes, maxFiles } = { ...DEFAULTS.logging, file: undefined, ...logging };
+  return {
+    level,
+    format,
+    ...(file !== undefined && { file: { path: resolve(directory, file), maxFileBytes, maxFiles } }),
+  };
+}
+
+async function readSecretsFile(path: string, cwd: string) {
+  const name = displayPath(path, cwd);
+  const hint = 'Name a file of NAME=value lines with --secrets.';
+  const text = await readText(path).catch((error: unknown) => {
+    throw new SyncError('SECRET_UNRESOLVED', `The secrets file ${name} cannot be read: ${readFailure(error)}.`, hint);
+  });
+  const { variables, badLines } = parseSecretsFile(text);
+  if (badLines.length > 0) {
+    throw new SyncError(
+      'CONFIG_INVALID',
+      `The secrets file ${name} has lines that are no NAME=value: ${badLines.join(', ')}.`,
+      'Write one NAME=value on each line; comments begin with #.',
+    );
+  }
+  const warning = `${name} holds secrets and others can read it; let only its owner read it (chmod 600)`;
+  return { variables, warnings: (await othersCanRead(path)) ? [warning] : [] };
+}
+
+async function clearSecretWarnings(path: string, name: string, raw: RawConfig): Promise<string[]> {
+  const places = clearSecretPaths(raw);
+  if (places.length === 0 || !(await othersCanRead(path))) return [];
+  return [
+    `${name} holds secrets in clear (${places.join(', ')}) and others can read it; ` +
+      'use ${env:NAME} or ${file:path} for them, or let only its owner read it (chmod 600)',
+  ];
+}
+
+/** What weakens TLS, each said once for all its connections. */
+function tlsWarnings(connections: readonly ConnectionSettings[]): string[] {
+  const weaknesses: [text: string, isWeak: (connection: ConnectionSettings) => boolean][] = [
+    ['not encrypted', ({ encrypt }) => encrypt === false],
+    [
+      "the server's certificate is not verified (trustServerCertificate)",
+      ({ encrypt, trustServerCertificate }) => encrypt !== false && trustServerCertificate,
+    ],
+    ['TLS older than 1.2 is accepted (minTlsVersion)', ({ minTlsVersion = '' }) => /^TLSv1(\.1)?$/.test(minTlsVersion)],
+  ];
+  return weaknesses.flatMap(([text, isWeak]) => {
+    const names = connections.filter(isWeak).map(({ name }) => name);
+    return names.length === 0 ? [] : [`connection ${names.join(', ')}: ${text}`];
+  });
+}
+
+function invalid(name: string, problems: readonly Problem[], { problems: references }: Resolved): SyncError {
+  const onlyUnresolved = references.every(({ unresolved }) => unresolved) && references.length === problems.length;
+  const lines = new Set(problems.map(({ path, text }) => `\n  ${formatPath(path)}: ${text}`));
+  return new SyncError(
+    onlyUnresolved ? 'SECRET_UNRESOLVED' : 'CONFIG_INVALID',
+    `${name} is invalid (${lines.size} ${lines.size === 1 ? 'problem' : 'problems'}):${[...lines].join('')}`,
+    onlyUnresolved
+      ? 'Set the variables in the environment or in the file that --secrets names, and create the files.'
+      : 'Correct them, then try tamhr-sync config validate.',
+  );
+}

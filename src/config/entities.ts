@@ -1,0 +1,227 @@
+/** Entities of the configuration: what a schema cannot say of them, and the entities themselves. */
+import { DATE_FORMAT_TOKENS, isDateFormat } from '../sync/date-format.ts';
+import type { Auth, DestinationConfig, Entity, FieldMap, PayloadMap } from '../sync/entity.ts';
+import { columnsOf } from '../sync/map.ts';
+import type { Draft } from './draft.ts';
+import { didYouMean, type Path } from './problem.ts';
+import { DEFAULTS, type RawDestination, type RawEntity } from './schema.ts';
+import { timeZoneProblem } from './time-zone.ts';
+
+/**
+ * The entity that a sound configuration describes: what is absent comes from the top-level destination `shared`, then
+ * from the defaults.
+ */
+export function readEntity(raw: RawEntity, shared: RawDestination, timeZone: string): Entity {
+  const { key } = raw.source;
+  return {
+    name: raw.name,
+    trackingLabels: raw.trackingLabels ?? [raw.name],
+    source: { ...raw.source, key: typeof key === 'string' ? [key] : key },
+    destination: readDestination(raw.destination, shared),
+    changes: raw.changes ?? DEFAULTS.changes,
+    // The schema has made sure that each field is of one of FieldMap's forms.
+    ...(raw.map !== undefined && { map: raw.map as PayloadMap }),
+    timeZone,
+  };
+}
+
+function readDestination(own: RawDestination & { readonly url: string }, shared: RawDestination): DestinationConfig {
+  const { baseUrl, auth, headers, ...rest } = {
+    ...DEFAULTS.destination,
+    ...shared,
+    ...own,
+    headers: mergeHeaders(shared.headers, own.headers),
+  };
+  return { ...rest, url: joinUrl(rest.url, baseUrl), auth: auth ?? { type: 'none' }, headers };
+}
+
+/** Header names compare without case: an entity's `x-source` replaces a shared `X-Source`. */
+function mergeHeaders(
+  shared: Readonly<Record<string, string>> = {},
+  own: Readonly<Record<string, string>> = {},
+): Record<string, string> {
+  const replaced = new Set(Object.keys(own).map((name) => name.toLowerCase()));
+  const kept = Object.entries(shared).filter(([name]) => !replaced.has(name.toLowerCase()));
+  return Object.fromEntries([...kept, ...Object.entries(own)]);
+}
+
+const ABSOLUTE = /^[a-z][a-z0-9+.-]*:/i;
+
+function joinUrl(url: string, baseUrl = ''): string {
+  return ABSOLUTE.test(url) ? url : `${baseUrl.replace(/\/+$/, '')}/${url.replace(/^\/+/, '')}`;
+}
+
+/** Reports what is wrong with the top-level destination and the entities beyond their form. */
+export function checkEntities(draft: Draft): void {
+  checkCredentials(draft, ['destination']);
+  const entities = draft.children(['entities']);
+  for (const path of entities) {
+    checkConnectionName(draft, [...path, 'source', 'connection']);
+    checkCredentials(draft, [...path, 'destination']);
+    checkAuthHeader(draft, [...path, 'destination']);
+    checkUrl(draft, [...path, 'destination']);
+    for (const field of draft.children([...path, 'map'])) checkField(draft, field);
+    checkColumns(draft, path);
+  }
+  checkNames(draft, entities);
+  checkTrackingLabels(draft, entities);
+}
+
+/** Reports a connection's name, standing at `path`, that connections does not have. */
+export function checkConnectionName(draft: Draft, path: Path): void {
+  const name = draft.get<string>(path);
+  const names = draft.children(['connections']).map((connection) => String(connection.at(-1)));
+  if (name === undefined || names.includes(name)) return;
+  draft.report(path, `found ${JSON.stringify(name)}, expected a name in connections${didYouMean(name, names)}`);
+}
+
+/** Set by the tool, or not a client's to set. */
+const RESERVED_HEADERS = [
+  'connection',
+  'content-length',
+  'expect',
+  'idempotency-key',
+  'keep-alive',
+  'transfer-encoding',
+  'upgrade',
+];
+
+function checkCredentials(draft: Draft, destination: Path): void {
+  for (const path of draft.children([...destination, 'headers'])) {
+    checkHeaderName(draft, path, String(path.at(-1)));
+    checkHeaderValue(draft, path, draft.get(path));
+  }
+  const path = [...destination, 'auth'];
+  const auth = draft.get<Auth>(path);
+  if (auth?.type === 'apiKey') {
+    checkHeaderName(draft, [...path, 'header'], auth.header);
+    checkHeaderValue(draft, [...path, 'value'], auth.value);
+  }
+  if (auth?.type === 'bearer') checkHeaderValue(draft, [...path, 'token'], auth.token);
+  if (auth?.type === 'basic' && auth.user.includes(':')) {
+    // https://www.rfc-editor.org/rfc/rfc7617#section-2
+    draft.report([...path, 'user'], 'found a colon, which a user name of HTTP Basic cannot have');
+  }
+}
+
+function checkHeaderName(draft: Draft, path: Path, name: string): void {
+  // https://www.rfc-editor.org/rfc/rfc9110#name-tokens
+  if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) {
+    draft.report(path, 'expected a header name (letters, digits and hyphens)');
+  } else if (RESERVED_HEADERS.includes(name.toLowerCase())) {
+    draft.report(path, `found ${name}, which is not the configuration's to set`);
+  }
+}
+
+function checkHeaderValue(draft: Draft, path: Path, value = ''): void {
+  if (!/^[\t -~\u0080-\u00ff]*$/.test(value)) {
+    draft.report(path, 'found a character that a header cannot have (a line break, or one outside Latin-1)');
+  }
+}
+
+function checkAuthHeader(draft: Draft, own: Path): void {
+  const auth = draft.get<Auth>([...own, 'auth']) ?? draft.get<Auth>(['destination', 'auth']) ?? { type: 'none' };
+  if (auth.type === 'none') return;
+  const header = auth.type === 'apiKey' ? auth.header : 'Authorization';
+  for (const path of [...draft.children([...own, 'headers']), ...draft.children(['destination', 'headers'])]) {
+    if (String(path.at(-1)).toLowerCase() === header.toLowerCase()) {
+      draft.report(path, `found ${header}, which auth sets already`);
+    }
+  }
+}
+
+function checkUrl(draft: Draft, destination: Path): void {
+  const path = [...destination, 'url'];
+  const url = draft.get<string>(path);
+  const bases = [
+    [...destination, 'baseUrl'],
+    ['destination', 'baseUrl'],
+  ];
+  if (url === undefined || !bases.every((base) => draft.isIntact(base))) return;
+  const basePath = bases.find((base) => draft.get(base) !== undefined);
+  const isAbsolute = ABSOLUTE.test(url);
+  if (!isAbsolute && basePath === undefined) {
+    draft.report(path, 'found a path, expected an absolute URL, or destination.baseUrl as well');
+    return;
+  }
+  const baseUrl = basePath === undefined || isAbsolute ? undefined : draft.get<string>(basePath);
+  const wrongPath = baseUrl === undefined ? path : (basePath as Path);
+  if (/[?#]/.test(baseUrl ?? '')) {
+    draft.report(wrongPath, 'found a query or fragment, which no path can follow');
+    return;
+  }
+  const parsed = URL.parse(joinUrl(url, baseUrl));
+  if (parsed === null || !/^https?:$/.test(parsed.protocol)) {
+    draft.report(wrongPath, 'found no URL, expected http://… or https://…');
+  } else if (parsed.username !== '' || parsed.password !== '') {
+    draft.report(wrongPath, 'found credentials in the URL, expected them in destination.auth');
+  }
+}
+
+function checkField(draft: Draft, path: Path): void {
+  for (const key of ['format', 'sentAt']) {
+    const format = draft.get<string>([...path, key]);
+    if (format === undefined || isDateFormat(format)) continue;
+    const expected = `a date format of ${DATE_FORMAT_TOKENS.join(', ')}, other letters in '…'`;
+    draft.report([...path, key], `found ${JSON.stringify(format)}, expected ${expected}`);
+  }
+  checkTimeZone(draft, [...path, 'timeZone']);
+}
+
+/** Reports an unknown time zone that stands at `path`. */
+export function checkTimeZone(draft: Draft, path: Path): void {
+  const zone = draft.get<string>(path);
+  const problem = zone === undefined ? undefined : timeZoneProblem(zone);
+  if (problem !== undefined) draft.report(path, problem);
+}
+
+/** Where columns are listed, the map reads no others. */
+function checkColumns(draft: Draft, entity: Path): void {
+  const path = [...entity, 'source', 'columns'];
+  const listed = draft.get<readonly string[]>(path);
+  const key = draft.get<string | readonly string[]>([...entity, 'source', 'key']);
+  if (listed === undefined || key === undefined) return;
+  const read = [...listed, key].flat();
+  const folded = new Set(read.map((column) => column.toLowerCase()));
+  const fields = draft.children([...entity, 'map']).map((field) => [field.at(-1), draft.get<FieldMap>(field)] as const);
+  const sound = Object.fromEntries(fields.filter(([, field]) => field !== undefined)) as PayloadMap;
+  for (const column of columnsOf(sound) ?? []) {
+    if (folded.has(column.toLowerCase())) continue;
+    const near = didYouMean(column, read);
+    draft.report(path, `the map needs the column ${JSON.stringify(column)}, which is not listed${near}`);
+  }
+}
+
+function checkNames(draft: Draft, entities: readonly Path[]): void {
+  const names = new Set<string>();
+  for (const path of entities) {
+    const name = draft.get<string>([...path, 'name']);
+    if (name === undefined) continue;
+    if (names.has(fold(name))) draft.report([...path, 'name'], `another entity is named ${JSON.stringify(name)} too`);
+    names.add(fold(name));
+  }
+}
+
+function checkTrackingLabels(draft: Draft, entities: readonly Path[]): void {
+  const owners = new Map<string, Path>();
+  for (const entity of entities) {
+    const path = [...entity, 'trackingLabels'];
+    const name = draft.get<string>([...entity, 'name']);
+    for (const label of draft.get<readonly string[]>(path) ??
+      (draft.isIntact(path) && name !== undefined ? [name] : [])) {
+      const owner = owners.get(fold(label));
+      if (owner === undefined) owners.set(fold(label), entity);
+      else if (owner !== entity) {
+        draft.report(
+          path,
+          `found ${JSON.stringify(label)}, which is a label of another entity too (they compare without case)`,
+        );
+      }
+    }
+  }
+}
+
+/** As SQL Server compares: without case, and without spaces at the end. */
+function fold(text: string): string {
+  return text.trimEnd().toLowerCase();
+}

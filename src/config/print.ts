@@ -1,0 +1,71 @@
+/** The effective configuration as a configuration file would hold it, secrets masked. */
+import type { ConnectionSettings } from '../sync/connection.ts';
+import type { Auth, Entity } from '../sync/entity.ts';
+import type { Config } from './config.ts';
+import { isSecretName } from './secrets.ts';
+
+/** What stands in the place of a secret. */
+const MASK = '***';
+
+/**
+ * The configuration with every default filled in, what entities inherit written out at each, and passwords, keys, tokens
+ * and headers that may be one masked. It meets CONFIG_SCHEMA. Disabled entities are left out. Secrets inside other
+ * strings are the output stream's to mask (redact.ts).
+ */
+export function effectiveConfig(config: Config): unknown {
+  const { file, ...logging } = config.logging;
+  return {
+    connections: Object.fromEntries(
+      Object.entries(config.connections).map(([name, settings]) => [name, maskedConnection(settings)]),
+    ),
+    log: { connection: config.logConnection },
+    logging: {
+      ...logging,
+      ...(file !== undefined && { file: file.path, maxFileBytes: file.maxFileBytes, maxFiles: file.maxFiles }),
+    },
+    ...(config.schedule !== undefined && { schedule: config.schedule }),
+    entities: config.entities.map(maskedEntity),
+  };
+}
+
+function maskedConnection({ name: _, login, ...settings }: ConnectionSettings) {
+  const { server, port, instance, database, ...rest } = settings;
+  return {
+    server,
+    ...(port !== undefined && { port }),
+    ...(instance !== undefined && { instance }),
+    database,
+    ...(login.type === 'ntlm' && { domain: login.domain }),
+    user: login.user,
+    password: MASK,
+    ...rest,
+  };
+}
+
+function maskedEntity({ name, trackingLabels, source, destination, changes, map, timeZone }: Entity) {
+  const { auth, headers } = destination;
+  const maskedHeaders = Object.entries(headers).map(([header, value]) => [header, isSecretName(header) ? MASK : value]);
+  return {
+    name,
+    trackingLabels,
+    source,
+    destination: { ...destination, auth: maskedAuth(auth), headers: Object.fromEntries(maskedHeaders) },
+    changes,
+    ...(map !== undefined && { map: withTimeZones(map, timeZone) }),
+  };
+}
+
+/** Fields with the time of sending name their zone, since that is where the entity's zone has its effect. */
+function withTimeZones(map: NonNullable<Entity['map']>, timeZone: string) {
+  const fields = Object.entries(map).map(([name, field]) => [
+    name,
+    typeof field === 'object' && 'sentAt' in field ? { timeZone, ...field } : field,
+  ]);
+  return Object.fromEntries(fields);
+}
+
+function maskedAuth(auth: Auth): Auth {
+  if (auth.type === 'apiKey') return { ...auth, value: MASK };
+  if (auth.type === 'basic') return { ...auth, password: MASK };
+  return auth.type === 'bearer' ? { ...auth, token: MASK } : auth;
+}

@@ -1,0 +1,431 @@
+/**
+ * The one source of truth of the configuration's form: its JSON Schema (draft 7), with a description of every key and the
+ * defaults. sync.config.schema.json and the README's reference are made from it.
+ */
+import type { Auth, Json } from '../sync/entity.ts';
+
+/** What holds where the configuration is silent. */
+export const DEFAULTS = {
+  connection: { connectTimeoutMs: 15_000, requestTimeoutMs: 120_000, appName: 'tamhr-sync' },
+  timeZone: 'UTC',
+  logging: { level: 'info', format: 'text', maxFileBytes: 10_485_760, maxFiles: 10 },
+  destination: { method: 'POST', batchSize: 3000, concurrency: 1, timeoutMs: 30_000 },
+  changes: 'new',
+} as const;
+
+/** Where neither port nor instance is given. */
+export const DEFAULT_PORT = 1433;
+
+/** setTimeout takes no more. */
+const MAX_TIMEOUT_MS = 2_147_483_647;
+
+const text = { type: 'string', minLength: 1 } as const;
+const positive = { type: 'integer', minimum: 1 } as const;
+const milliseconds = { type: 'integer', minimum: 1, maximum: MAX_TIMEOUT_MS } as const;
+/** TB_R_SYNC_TRACKING.EntityType is nvarchar(100). */
+const label = { type: 'string', minLength: 1, maxLength: 100 } as const;
+
+const connection = {
+  description:
+    'A SQL Server database: an ADO.NET connection string, or an object. TLS is on and the certificate is verified unless this says otherwise.',
+  type: ['string', 'object'],
+  minLength: 1,
+  additionalProperties: false,
+  properties: {
+    connectionString: {
+      ...text,
+      description: 'An ADO.NET connection string; the other keys of the object override what it says.',
+    },
+    server: { ...text, description: 'Host name or address, also as host,port or host\\instance.' },
+    port: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 65_535,
+      default: DEFAULT_PORT,
+      description: 'TCP port. With an instance and no port, SQL Server Browser is asked for it.',
+    },
+    instance: { ...text, description: 'Name of the SQL Server instance.' },
+    database: { ...text, description: 'Name of the database.' },
+    user: { ...text, description: 'Login; DOMAIN\\user signs in by NTLM.' },
+    password: { type: 'string', description: 'Password of the login.' },
+    domain: { ...text, description: 'Windows domain of the user: signs in by NTLM.' },
+    encrypt: {
+      enum: [true, false, 'strict'],
+      default: true,
+      description: 'TLS: on, off, or strict (TDS 8: TLS before the first byte).',
+    },
+    trustServerCertificate: {
+      type: 'boolean',
+      default: false,
+      description: "Accept any certificate. Whoever answers in the server's place then gets the password.",
+    },
+    serverName: { ...text, description: 'Name that the certificate must hold, where it is not server.' },
+    ca: {
+      ...text,
+      description: "The authority that signed the server's certificate: a file of PEM text, or the PEM text itself.",
+    },
+    minTlsVersion: {
+      enum: ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'],
+      description: "Lowest TLS version to accept, where an old server needs less than Node's TLSv1.2.",
+    },
+    connectTimeoutMs: {
+      ...milliseconds,
+      default: DEFAULTS.connection.connectTimeoutMs,
+      description: 'Time to connect and sign in, in milliseconds.',
+    },
+    requestTimeoutMs: {
+      ...milliseconds,
+      default: DEFAULTS.connection.requestTimeoutMs,
+      description: "Time to the first packet of a statement's answer, in milliseconds.",
+    },
+    appName: {
+      ...text,
+      maxLength: 128,
+      default: DEFAULTS.connection.appName,
+      description: 'Name under which the server lists the session.',
+    },
+    multiSubnetFailover: {
+      type: 'boolean',
+      default: false,
+      description: 'Try all addresses of an availability group listener at once.',
+    },
+    readOnlyIntent: {
+      type: 'boolean',
+      default: false,
+      description: 'Ask the listener for a readable secondary. Not for the log database.',
+    },
+  },
+} as const;
+
+const auth = {
+  description: 'How a request proves who sends it.',
+  type: 'object',
+  discriminator: { propertyName: 'type' },
+  oneOf: [
+    {
+      additionalProperties: false,
+      required: ['type'],
+      properties: { type: { const: 'none', description: 'No authentication (the default).' } },
+    },
+    {
+      additionalProperties: false,
+      required: ['type', 'header', 'value'],
+      properties: {
+        type: { const: 'apiKey', description: 'An API key in a header.' },
+        header: { ...text, description: 'Name of the header.' },
+        value: { ...text, description: 'The key.' },
+      },
+    },
+    {
+      additionalProperties: false,
+      required: ['type', 'user', 'password'],
+      properties: {
+        type: { const: 'basic', description: 'HTTP Basic.' },
+        user: { ...text, description: 'User name, without a colon.' },
+        password: { type: 'string', description: 'Password.' },
+      },
+    },
+    {
+      additionalProperties: false,
+      required: ['type', 'token'],
+      properties: {
+        type: { const: 'bearer', description: 'A bearer token.' },
+        token: { ...text, description: 'The token.' },
+      },
+    },
+  ],
+} as const;
+
+const destination = {
+  baseUrl: { ...text, description: 'What stands before an url that is not absolute.' },
+  method: { enum: ['POST', 'PUT', 'PATCH'], description: 'HTTP method.' },
+  headers: {
+    type: 'object',
+    additionalProperties: { type: 'string' },
+    description: "Further headers of each request. An entity's are added to the top-level ones.",
+  },
+  auth,
+  batchSize: { ...positive, description: 'Most rows in one request.' },
+  maxBatchBytes: { ...positive, description: "Most bytes in one request's body; no limit where absent." },
+  concurrency: { ...positive, maximum: 64, description: 'Most requests of an entity in flight at once.' },
+  timeoutMs: { ...milliseconds, description: 'Time for one request with its answer, in milliseconds.' },
+} as const;
+
+const field = {
+  description: 'A column name, or an object with exactly one of column, const and sentAt.',
+  type: ['string', 'object'],
+  minLength: 1,
+  additionalProperties: false,
+  properties: {
+    column: { ...text, description: 'The column that the value comes from.' },
+    default: { description: 'Any JSON: the value where the column is NULL (else null).' },
+    cases: {
+      type: 'object',
+      description: 'Looks the value up, as text: { "1": "yes", "0": "no" }.',
+      additionalProperties: {},
+    },
+    otherwise: { description: 'Any JSON: the value where cases does not have it (else the value stays).' },
+    format: { ...text, description: "Date format of yyyy, yy, MM, dd, HH, mm, ss, fff; other letters in '…'." },
+    as: { enum: ['string', 'number', 'boolean'], description: 'JSON type that the value is converted to.' },
+    const: { description: 'Any JSON: the same value in every payload.' },
+    sentAt: { ...text, description: 'The time of sending, in a date format.' },
+    timeZone: { ...text, description: 'IANA zone for sentAt. Default: schedule.timeZone.' },
+  },
+  dependencies: {
+    default: ['column'],
+    cases: ['column'],
+    otherwise: ['column'],
+    format: ['column'],
+    as: ['column'],
+    timeZone: ['sentAt'],
+  },
+  oneOf: [
+    { type: 'string' },
+    { type: 'object', required: ['column'] },
+    { type: 'object', required: ['const'] },
+    { type: 'object', required: ['sentAt'] },
+  ],
+} as const;
+
+const entity = {
+  description: 'A source, a destination and the mapping between them.',
+  type: 'object',
+  additionalProperties: false,
+  required: ['name', 'source', 'destination'],
+  properties: {
+    name: { ...label, description: 'Name of the entity, for --entity, logs and reports.' },
+    enabled: { type: 'boolean', default: true, description: 'false: checked, but neither run nor shown.' },
+    trackingLabels: {
+      type: 'array',
+      items: label,
+      minItems: 1,
+      uniqueItems: true,
+      description:
+        'EntityType values under which the ledger holds its rows: the first is written, all are read. Default: the name.',
+    },
+    source: {
+      description: 'Where its rows come from: a table or view, or a query.',
+      type: 'object',
+      additionalProperties: false,
+      required: ['connection', 'key'],
+      oneOf: [{ required: ['table'] }, { required: ['query'] }],
+      properties: {
+        connection: { ...text, description: 'Name of the connection.' },
+        table: { ...text, description: 'Table or view, such as dbo.MDM_USER.' },
+        query: { ...text, description: 'A SELECT to read instead of a table, without ORDER BY.' },
+        where: { ...text, description: 'A T-SQL condition that the rows must meet.' },
+        key: {
+          type: ['string', 'array'],
+          minLength: 1,
+          items: text,
+          minItems: 1,
+          uniqueItems: true,
+          description: 'The column that identifies a row, or several in order.',
+        },
+        columns: {
+          type: 'array',
+          items: text,
+          minItems: 1,
+          uniqueItems: true,
+          description: 'Columns to read. Default: those that the map needs; without a map, all.',
+        },
+        minRows: {
+          type: 'integer',
+          minimum: 0,
+          description: 'Fewer rows than this stop the entity: a half-loaded source is not taken for the truth.',
+        },
+      },
+    },
+    destination: {
+      description: 'Where its batches go. What is absent comes from the top-level destination.',
+      type: 'object',
+      additionalProperties: false,
+      required: ['url'],
+      properties: {
+        url: { ...text, description: 'Endpoint: absolute, or a path that follows baseUrl.' },
+        ...destination,
+      },
+    },
+    changes: {
+      enum: ['new'],
+      default: DEFAULTS.changes,
+      description: 'Which rows are sent. new: those whose key the ledger does not hold.',
+    },
+    map: {
+      description: 'Payload field → where its value comes from. Default: every column, its name in camelCase.',
+      type: 'object',
+      minProperties: 1,
+      additionalProperties: field,
+    },
+  },
+} as const;
+
+/** The JSON Schema of the configuration file. */
+export const CONFIG_SCHEMA = {
+  $schema: 'http://json-schema.org/draft-07/schema#',
+  title: 'Configuration of tamhr-sync',
+  description:
+    '${env:NAME} and ${file:path} stand for a secret anywhere in a string; $${ is a plain ${. Paths are relative to the configuration file.',
+  type: 'object',
+  additionalProperties: false,
+  required: ['connections', 'log', 'entities'],
+  properties: {
+    $schema: { type: 'string', description: 'For editors: where this schema stands.' },
+    connections: {
+      description: 'The databases by name.',
+      type: 'object',
+      minProperties: 1,
+      additionalProperties: connection,
+    },
+    log: {
+      description: 'The log database: ledger, TB_R_Log, runs and batches.',
+      type: 'object',
+      additionalProperties: false,
+      required: ['connection'],
+      properties: { connection: { ...text, description: 'Name of its connection.' } },
+    },
+    logging: {
+      description: "The program's own log, on stderr and in a file.",
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        level: {
+          enum: ['error', 'warn', 'info', 'debug'],
+          default: DEFAULTS.logging.level,
+          description: 'What is less severe is left out.',
+        },
+        format: {
+          enum: ['text', 'json'],
+          default: DEFAULTS.logging.format,
+          description: 'Plain lines, or one JSON object a line.',
+        },
+        file: { ...text, description: 'File to write the log to as well; it rotates by size.' },
+        maxFileBytes: {
+          type: 'integer',
+          minimum: 1024,
+          default: DEFAULTS.logging.maxFileBytes,
+          description: 'Size at which the log file rotates.',
+        },
+        maxFiles: { ...positive, default: DEFAULTS.logging.maxFiles, description: 'Log files to keep.' },
+      },
+    },
+    schedule: {
+      description:
+        'When the job is meant to run. cron or Task Scheduler starts it; status tells from this what is overdue.',
+      type: 'object',
+      additionalProperties: false,
+      required: ['cron'],
+      properties: {
+        cron: { ...text, description: 'Five fields: minute, hour, day of month, month, day of week.' },
+        timeZone: { ...text, default: DEFAULTS.timeZone, description: 'IANA zone, such as Asia/Jakarta.' },
+      },
+    },
+    destination: {
+      description: 'What the destinations of all entities share; each may override anything of it.',
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        ...destination,
+        method: { ...destination.method, default: DEFAULTS.destination.method },
+        batchSize: { ...destination.batchSize, default: DEFAULTS.destination.batchSize },
+        concurrency: { ...destination.concurrency, default: DEFAULTS.destination.concurrency },
+        timeoutMs: { ...destination.timeoutMs, default: DEFAULTS.destination.timeoutMs },
+      },
+    },
+    entities: {
+      description: 'The entities, in the order in which a run takes them.',
+      type: 'array',
+      minItems: 1,
+      items: entity,
+    },
+  },
+} as const;
+
+/** A connection as an object in the file. */
+export interface RawConnection {
+  readonly connectionString?: string;
+  readonly server?: string;
+  readonly port?: number;
+  readonly instance?: string;
+  readonly database?: string;
+  readonly user?: string;
+  readonly password?: string;
+  readonly domain?: string;
+  readonly encrypt?: boolean | 'strict';
+  readonly trustServerCertificate?: boolean;
+  readonly serverName?: string;
+  readonly ca?: string;
+  readonly minTlsVersion?: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
+  readonly connectTimeoutMs?: number;
+  readonly requestTimeoutMs?: number;
+  readonly appName?: string;
+  readonly multiSubnetFailover?: boolean;
+  readonly readOnlyIntent?: boolean;
+}
+
+/** The top-level destination in the file. */
+export interface RawDestination {
+  readonly baseUrl?: string;
+  readonly method?: 'POST' | 'PUT' | 'PATCH';
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly auth?: Auth;
+  readonly batchSize?: number;
+  readonly maxBatchBytes?: number;
+  readonly concurrency?: number;
+  readonly timeoutMs?: number;
+}
+
+/** A field of a map that is written as an object in the file. */
+export interface RawField {
+  readonly column?: string;
+  readonly default?: Json;
+  readonly cases?: Readonly<Record<string, Json>>;
+  readonly otherwise?: Json;
+  readonly format?: string;
+  readonly as?: 'string' | 'number' | 'boolean';
+  readonly const?: Json;
+  readonly sentAt?: string;
+  readonly timeZone?: string;
+}
+
+/** An entity in the file. */
+export interface RawEntity {
+  readonly name: string;
+  readonly enabled?: boolean;
+  readonly trackingLabels?: readonly [string, ...string[]];
+  readonly source: {
+    readonly connection: string;
+    readonly table?: string;
+    readonly query?: string;
+    readonly where?: string;
+    readonly key: string | readonly [string, ...string[]];
+    readonly columns?: readonly string[];
+    readonly minRows?: number;
+  };
+  readonly destination: RawDestination & { readonly url: string };
+  readonly changes?: 'new';
+  readonly map?: Readonly<Record<string, string | RawField>>;
+}
+
+/** The file, once it meets CONFIG_SCHEMA. */
+export interface RawConfig {
+  readonly connections: Readonly<Record<string, string | RawConnection>>;
+  readonly log: { readonly connection: string };
+  readonly logging?: {
+    readonly level?: 'error' | 'warn' | 'info' | 'debug';
+    readonly format?: 'text' | 'json';
+    readonly file?: string;
+    readonly maxFileBytes?: number;
+    readonly maxFiles?: number;
+  };
+  readonly schedule?: { readonly cron: string; readonly timeZone?: string };
+  readonly destination?: RawDestination;
+  readonly entities: readonly RawEntity[];
+}
+
+/** CONFIG_SCHEMA as sync.config.schema.json holds it: indented, lists of plain values on one line. */
+export function schemaText(): string {
+  const indented = JSON.stringify(CONFIG_SCHEMA, undefined, 2);
+  const plainList = /\[\s+((?:"[^"]*"|[\w.]+)(?:,\s+(?:"[^"]*"|[\w.]+))*)\s+\]/g;
+  return `${indented.replace(plainList, (_, items: string) => `[${items.replace(/,\s+/g, ', ')}]`)}\n`;
+}

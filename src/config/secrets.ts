@@ -1,0 +1,87 @@
+/** Which values of a loaded configuration are secret, and which secrets stand in the file itself. */
+import type { ConnectionSettings } from '../sync/connection.ts';
+import type { Auth, Entity } from '../sync/entity.ts';
+import { hasClearPassword } from './connection.ts';
+import { formatPath, type Path } from './problem.ts';
+import { hasReference, type ResolvedReference } from './references.ts';
+import type { RawConfig } from './schema.ts';
+
+/** Whether the value of a header or query parameter is taken for a secret, by its name. */
+export function isSecretName(name: string): boolean {
+  return /key|token|secret|passw|pwd|auth|cookie|credential|signature|^sig$|^code$/i.test(name);
+}
+
+/** Where a reference may bring in a secret; elsewhere (a table's name, a schedule) it brings in a name. */
+const SECRET_PLACES: readonly (string | number)[] = ['connections', 'destination', 'map', 'where', 'query'];
+
+/** Whether a value at this path may stand in a message. */
+export function mayShow(path: Path): boolean {
+  return !path.some((key) => ['connections', 'auth', 'headers', 'map', 'url', 'baseUrl'].includes(String(key)));
+}
+
+/**
+ * Every secret: passwords, keys and tokens, and what references brought in, but for servers, databases, users and URLs
+ * as a whole, without which no message would be of use.
+ */
+export function secretsOf(
+  connections: readonly ConnectionSettings[],
+  entities: readonly Entity[],
+  references: readonly ResolvedReference[],
+): string[] {
+  const urls = entities.map(({ destination }) => new URL(destination.url));
+  const open = new Set([
+    ...connections.flatMap(({ server, instance, database, login, appName }) => [
+      server,
+      instance,
+      database,
+      login.user,
+      login.type === 'ntlm' ? login.domain : undefined,
+      appName,
+    ]),
+    ...urls.flatMap((url) => [url.host, url.hostname]),
+  ]);
+  const isOpen = (value: string) =>
+    open.has(value) || urls.some(({ href }) => URL.canParse(value) && href.startsWith(value));
+  const secrets = [
+    ...references
+      .filter(({ path, value }) => path.some((key) => SECRET_PLACES.includes(key)) && !isOpen(value))
+      .map(({ value }) => value),
+    ...connections.map(({ login }) => login.password),
+    ...entities.flatMap(({ destination }) => [
+      ...credentialsOf(destination.auth),
+      ...secretValues(Object.entries(destination.headers)),
+    ]),
+    ...urls.flatMap((url) => secretValues([...url.searchParams])),
+  ];
+  return [...new Set(secrets)].filter((secret) => secret !== '');
+}
+
+function secretValues(pairs: readonly (readonly [name: string, value: string])[]): string[] {
+  return pairs.filter(([name]) => isSecretName(name)).map(([, value]) => value);
+}
+
+function credentialsOf(auth: Auth): string[] {
+  if (auth.type === 'apiKey') return [auth.value];
+  if (auth.type === 'basic') return [auth.password];
+  return auth.type === 'bearer' ? [auth.token] : [];
+}
+
+/** The paths at which a password, key or token stands in the file itself. `raw` has its references unresolved. */
+export function clearSecretPaths(raw: RawConfig): string[] {
+  const connections = Object.entries(raw.connections)
+    .filter(([, connection]) => hasClearPassword(connection))
+    .map(([name]) => ['connections', name]);
+  const destinations = [
+    { path: ['destination'] as Path, destination: raw.destination ?? {} },
+    ...raw.entities.map(({ destination }, index) => ({ path: ['entities', index, 'destination'], destination })),
+  ];
+  const inDestinations = destinations.flatMap(({ path, destination: { auth, headers = {} } }) => [
+    ...(credentialsOf(auth ?? { type: 'none' }).some(isClear) ? [[...path, 'auth']] : []),
+    ...(secretValues(Object.entries(headers)).some(isClear) ? [[...path, 'headers']] : []),
+  ]);
+  return [...connections, ...inDestinations].map(formatPath);
+}
+
+function isClear(text: string): boolean {
+  return text !== '' && !hasReference(text);
+}
