@@ -1,0 +1,154 @@
+/**
+ * The stand-in for the receiving API: what tests and the demo import of receiver/server.ts, and, when this file is run
+ * (`npm run receiver`), its command line, which prints a line per call and totals when it is stopped.
+ */
+import { parseArgs } from 'node:util';
+import { type Answer, type Call, type ReceiverOptions, startReceiver } from './receiver/server.ts';
+
+export { type Answer, type Call, type Receiver, type ReceiverOptions, startReceiver } from './receiver/server.ts';
+
+const USAGE = `npm run receiver -- [options]
+
+Takes JSON arrays of rows at any path on 127.0.0.1 and prints a line per call.
+
+  --port <port>              default 8080
+  --api-key <value>          refuse calls without this API key (401)
+  --api-key-header <name>    its header, default X-Api-Key
+  --basic <user:password>    refuse calls without this HTTP Basic login (401)
+  --idempotency              the same Idempotency-Key again takes nothing
+  --refuse <field=value>     refuse requests with a row whose field has this value (422); repeatable
+  --delay <ms>               wait before each answer
+  --answer <how>[@<calls>]   answer these calls in another way; repeatable, the first that fits is taken
+  --help                     this text
+
+  how     a status such as 503
+          hang               read the request, never answer
+          reset, close       read the request, then reset or close the connection
+          reset-before-body  reset the connection before the request's body is read
+          taken-then-reset   take the rows, then reset the connection
+          partial            send half of an answer with status 200, then close
+          invalid-json, html, huge, trickle
+                             status 500 with broken JSON, a page of HTML, 8 MiB, a byte every 50 ms
+  calls   numbers and ranges from 1 on, such as 2 or 1,4-6 or 10-; default: all
+`;
+
+const HOW: Readonly<Record<string, Answer>> = {
+  hang: { send: 'none' },
+  reset: { send: 'reset' },
+  close: { send: 'close' },
+  'reset-before-body': { send: 'resetBeforeBody' },
+  'taken-then-reset': { send: 'reset', take: true },
+  partial: { status: 200, send: 'partial' },
+  'invalid-json': { status: 500, body: '{"message": "broken' },
+  html: {
+    status: 500,
+    headers: { 'Content-Type': 'text/html' },
+    body: '<!doctype html><html><head><title>Runtime Error</title></head><body><h1>Server Error</h1></body></html>',
+  },
+  huge: { status: 500, headers: { 'Content-Type': 'text/plain' }, body: 'x'.repeat(8 * 1024 * 1024) },
+  trickle: { status: 500, send: 'trickle' },
+};
+
+/** What is wrong with the command line, as a sentence. */
+class UsageError extends Error {}
+
+function answerOf(how: string): Answer {
+  if (/^[2-5]\d\d$/.test(how)) return { status: Number(how) };
+  const answer = HOW[how];
+  if (answer === undefined)
+    throw new UsageError(`--answer ${how}: not a status, nor one of ${Object.keys(HOW).join(', ')}`);
+  return answer;
+}
+
+/** Whether a call's number is in a list such as `1,4-6,10-`. */
+function parseCalls(list: string): (number: number) => boolean {
+  const ranges = list.split(',').map((range) => {
+    const [, from, dash, to] = /^(\d+)(-?)(\d*)$/.exec(range) ?? [];
+    if (from === undefined) throw new UsageError(`--answer @${list}: expected numbers and ranges such as 1,4-6,10-`);
+    return { from: Number(from), to: dash === '' ? Number(from) : to === '' ? Number.POSITIVE_INFINITY : Number(to) };
+  });
+  return (number) => ranges.some(({ from, to }) => number >= from && number <= to);
+}
+
+function parseRefusal(text: string): NonNullable<ReceiverOptions['refuse']> {
+  const [field, ...value] = text.split('=');
+  if (field === undefined || value.length === 0) throw new UsageError(`--refuse ${text}: expected field=value`);
+  return (row) => (String(row[field] ?? '') === value.join('=') ? `${field} is refused` : undefined);
+}
+
+function parseBasic(text: string): { user: string; password: string } {
+  const [user, ...password] = text.split(':');
+  if (user === undefined || password.length === 0) throw new UsageError('--basic: expected user:password');
+  return { user, password: password.join(':') };
+}
+
+function wholeNumber(option: string, text: string): number {
+  if (!/^\d+$/.test(text)) throw new UsageError(`${option} ${text}: expected a whole number`);
+  return Number(text);
+}
+
+function printCall(call: Call): void {
+  const answer = call.status === undefined ? 'no answer' : `${call.status}${call.replayed ? ' (as before)' : ''}`;
+  const key = call.idempotencyKey === undefined ? '' : `, key ${call.idempotencyKey}`;
+  console.log(`${call.number}: ${call.method} ${call.path} ${call.rows} rows → ${answer}, ${call.taken} taken${key}`);
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      port: { type: 'string', default: '8080' },
+      'api-key': { type: 'string' },
+      'api-key-header': { type: 'string', default: 'X-Api-Key' },
+      basic: { type: 'string' },
+      idempotency: { type: 'boolean', default: false },
+      refuse: { type: 'string', multiple: true, default: [] },
+      delay: { type: 'string' },
+      answer: { type: 'string', multiple: true, default: [] },
+      help: { type: 'boolean' },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(USAGE);
+    return;
+  }
+  const refusals = values.refuse.map(parseRefusal);
+  const answers = values.answer.map((text) => {
+    const [how = '', calls = '1-'] = text.split('@');
+    return { answer: answerOf(how), fits: parseCalls(calls) };
+  });
+  const delayed = values.delay === undefined ? {} : { delayMs: wholeNumber('--delay', values.delay) };
+  const auth =
+    values['api-key'] !== undefined
+      ? { header: values['api-key-header'], value: values['api-key'] }
+      : values.basic !== undefined
+        ? parseBasic(values.basic)
+        : undefined;
+  const paths = new Set<string>();
+  const receiver = await startReceiver({
+    port: wholeNumber('--port', values.port),
+    idempotency: values.idempotency,
+    ...(auth !== undefined && { auth }),
+    refuse: (row, path) => refusals.map((refusal) => refusal(row, path)).find((reason) => reason !== undefined),
+    onCall: (call) => {
+      paths.add(call.path);
+      printCall(call);
+    },
+  });
+  receiver.respond((call) => ({ ...delayed, ...answers.find(({ fits }) => fits(call.number))?.answer }));
+  console.log(`receiving at ${receiver.url}; Ctrl-C stops it`);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, async () => {
+      await receiver.close();
+      for (const path of paths) console.log(`${path}: ${receiver.accepted(path).size} rows taken`);
+    });
+  }
+}
+
+function report(error: unknown): void {
+  const isUsage = error instanceof UsageError || (error instanceof TypeError && 'code' in error);
+  console.error(`error: ${error instanceof Error ? error.message : String(error)}`);
+  if (isUsage) console.error('(add --help for the usage)');
+  process.exitCode = isUsage ? 64 : 1;
+}
+
+if (import.meta.main) await main().catch(report);

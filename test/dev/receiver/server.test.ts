@@ -1,0 +1,217 @@
+import assert from 'node:assert/strict';
+import { Agent, type IncomingMessage, request } from 'node:http';
+import { after, describe, it } from 'node:test';
+import { type Receiver, type ReceiverOptions, startReceiver } from '../../../dev/receiver.ts';
+
+const running: Receiver[] = [];
+after(() => Promise.all(running.map((receiver) => receiver.close())));
+
+async function start(options?: ReceiverOptions): Promise<Receiver> {
+  const receiver = await startReceiver(options);
+  running.push(receiver);
+  return receiver;
+}
+
+interface Reply {
+  readonly status: number | undefined;
+  readonly body: string;
+}
+
+/** A POST with node:http, on a connection of its own; rejects where no complete answer comes. */
+async function post(url: string, body: unknown, headers: Record<string, string> = {}): Promise<Reply> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const sent = request(url, { method: 'POST', headers, agent: new Agent() }, resolve).on('error', reject);
+  sent.end(typeof body === 'string' ? body : JSON.stringify(body));
+  const response = await promise;
+  const chunks: Buffer[] = await response.toArray();
+  return { status: response.statusCode, body: Buffer.concat(chunks).toString() };
+}
+
+const ROWS = [
+  { Code: 'a', Name: 'Budi' },
+  { Code: 'b', Name: '佐藤' },
+];
+
+describe('startReceiver', () => {
+  it('takes the rows of a JSON array at any path and tells paths apart', async () => {
+    const receiver = await start({ keepBodies: true });
+    const reply = await post(`${receiver.url}/users?x=1`, ROWS, { 'Idempotency-Key': 'k1' });
+    await post(`${receiver.url}/orgobject`, [{ Code: 'c' }]);
+    assert.deepEqual(reply, { status: 200, body: '{"accepted":2}' });
+    assert.deepEqual(
+      [...receiver.accepted('/users')],
+      [
+        ['a', { row: ROWS[0], times: 1 }],
+        ['b', { row: ROWS[1], times: 1 }],
+      ],
+    );
+    assert.equal(receiver.accepted('/orgobject').size, 1);
+    assert.equal(receiver.accepted('/other').size, 0);
+    assert.equal(receiver.calls().length, 2);
+    const [call] = receiver.calls('/users');
+    assert.equal(call?.status, 200);
+    assert.equal(call?.rows, 2);
+    assert.equal(call?.idempotencyKey, 'k1');
+    assert.equal(call?.body, JSON.stringify(ROWS));
+  });
+
+  it('counts how often a row came', async () => {
+    const receiver = await start();
+    await post(`${receiver.url}/users`, ROWS);
+    await post(`${receiver.url}/users`, [{ Code: 'a', Name: 'Budi Santoso' }]);
+    assert.deepEqual(receiver.accepted('/users').get('a'), { row: { Code: 'a', Name: 'Budi Santoso' }, times: 2 });
+    assert.equal(receiver.accepted('/users').get('b')?.times, 1);
+  });
+
+  for (const body of ['{"Code":"a"}', '[1]', '[{"Code":"a"}', '']) {
+    it(`refuses the body ${JSON.stringify(body)} with 400`, async () => {
+      const receiver = await start();
+      assert.equal((await post(`${receiver.url}/users`, body)).status, 400);
+      assert.equal(receiver.accepted('/users').size, 0);
+    });
+  }
+
+  it('lets in by API key only', async () => {
+    const receiver = await start({ auth: { header: 'X-Api-Key', value: 'right' } });
+    assert.equal((await post(`${receiver.url}/users`, ROWS)).status, 401);
+    assert.equal((await post(`${receiver.url}/users`, ROWS, { 'X-Api-Key': 'wrong' })).status, 401);
+    assert.equal(receiver.accepted('/users').size, 0);
+    assert.equal((await post(`${receiver.url}/users`, ROWS, { 'X-Api-Key': 'right' })).status, 200);
+  });
+
+  it('lets in by Basic login only', async () => {
+    const receiver = await start({ auth: { user: 'tamhr', password: 'pä:ss' } });
+    const basic = (login: string) => ({ Authorization: `Basic ${Buffer.from(login).toString('base64')}` });
+    assert.equal((await post(`${receiver.url}/users`, ROWS, basic('tamhr:pass'))).status, 401);
+    assert.equal((await post(`${receiver.url}/users`, ROWS, basic('tamhr:pä:ss'))).status, 200);
+  });
+
+  it('refuses a request with a refused row as a whole, and says which row it was', async () => {
+    const receiver = await start({ refuse: (row) => (row.Code === 'b' ? 'must not be b' : undefined) });
+    const reply = await post(`${receiver.url}/users`, ROWS);
+    assert.equal(reply.status, 422);
+    assert.deepEqual(JSON.parse(reply.body).errors, { '[1]': ['must not be b'] });
+    assert.equal(receiver.accepted('/users').size, 0);
+  });
+});
+
+describe('Idempotency-Key', () => {
+  const key = (value: string) => ({ 'Idempotency-Key': value });
+
+  it('is ignored unless asked for', async () => {
+    const receiver = await start();
+    for (let time = 1; time <= 2; time += 1) await post(`${receiver.url}/users`, ROWS, key('k1'));
+    assert.equal(receiver.accepted('/users').get('a')?.times, 2);
+  });
+
+  it('answers the same key and body alike and takes the rows once', async () => {
+    const receiver = await start({ idempotency: true });
+    const first = await post(`${receiver.url}/users`, ROWS, key('k1'));
+    assert.deepEqual(await post(`${receiver.url}/users`, ROWS, key('k1')), first);
+    assert.equal(receiver.accepted('/users').get('a')?.times, 1);
+    assert.deepEqual(
+      receiver.calls().map(({ taken, replayed }) => ({ taken, replayed })),
+      [
+        { taken: 2, replayed: false },
+        { taken: 0, replayed: true },
+      ],
+    );
+  });
+
+  it('is refused with another body', async () => {
+    const receiver = await start({ idempotency: true });
+    await post(`${receiver.url}/users`, ROWS, key('k1'));
+    assert.equal((await post(`${receiver.url}/users`, [{ Code: 'c' }], key('k1'))).status, 422);
+    assert.equal(receiver.accepted('/users').has('c'), false);
+  });
+
+  it('may come again where the first request failed', async () => {
+    const receiver = await start({ idempotency: true });
+    receiver.failNext(1, 503);
+    assert.equal((await post(`${receiver.url}/users`, ROWS, key('k1'))).status, 503);
+    assert.equal((await post(`${receiver.url}/users`, ROWS, key('k1'))).status, 200);
+    assert.equal(receiver.accepted('/users').get('a')?.times, 1);
+  });
+
+  it('is remembered where the rows were taken and the answer was lost', async () => {
+    const receiver = await start({ idempotency: true });
+    receiver.failNext(1, { send: 'reset', take: true });
+    await assert.rejects(post(`${receiver.url}/users`, ROWS, key('k1')));
+    assert.equal((await post(`${receiver.url}/users`, ROWS, key('k1'))).status, 200);
+    assert.equal(receiver.accepted('/users').get('a')?.times, 1);
+  });
+
+  it('gets 409 while the first request is in progress', async () => {
+    const receiver = await start({ idempotency: true });
+    receiver.failNext(1, { send: 'none', take: true });
+    const first = post(`${receiver.url}/users`, ROWS, key('k1'));
+    await receiver.arrived(1);
+    assert.equal((await post(`${receiver.url}/users`, ROWS, key('k1'))).status, 409);
+    await receiver.close();
+    await assert.rejects(first);
+  });
+});
+
+describe('a scripted receiver', () => {
+  it('fails the next calls and works again after them', async () => {
+    const receiver = await start();
+    receiver.failNext(2, 500);
+    const statuses = [];
+    for (let time = 1; time <= 3; time += 1) statuses.push((await post(`${receiver.url}/users`, ROWS)).status);
+    assert.deepEqual(statuses, [500, 500, 200]);
+    assert.equal(receiver.accepted('/users').get('a')?.times, 1);
+  });
+
+  it('answers as its script says, for the calls that the script chooses', async () => {
+    const receiver = await start();
+    receiver.respond((call, rows) =>
+      call.path === '/users' && rows.length === 2 ? { status: 418, body: 'short and stout' } : undefined,
+    );
+    assert.deepEqual(await post(`${receiver.url}/users`, ROWS), { status: 418, body: 'short and stout' });
+    assert.equal((await post(`${receiver.url}/users`, [{ Code: 'c' }])).status, 200);
+  });
+
+  it('still checks a call whose answer it only delays', async () => {
+    const receiver = await start({ auth: { header: 'X-Api-Key', value: 'right' } });
+    receiver.respond(() => ({ delayMs: 20 }));
+    const begun = performance.now();
+    assert.equal((await post(`${receiver.url}/users`, ROWS)).status, 401);
+    assert.ok(performance.now() - begun >= 19);
+  });
+
+  it('takes nothing where its answer is a failure, and takes all where it is told to', async () => {
+    const receiver = await start();
+    receiver.failNext(1, { status: 500 });
+    await post(`${receiver.url}/users`, ROWS);
+    assert.equal(receiver.accepted('/users').size, 0);
+    receiver.failNext(1, { status: 500, take: true });
+    await post(`${receiver.url}/users`, ROWS);
+    assert.equal(receiver.accepted('/users').size, 2);
+  });
+
+  for (const send of ['reset', 'resetBeforeBody', 'close', 'partial'] as const) {
+    it(`cuts the connection: ${send}`, async () => {
+      const receiver = await start();
+      receiver.failNext(1, { send });
+      await assert.rejects(post(`${receiver.url}/users`, ROWS), { code: 'ECONNRESET' });
+      assert.equal(receiver.accepted('/users').size, 0);
+      assert.equal(receiver.calls()[0]?.status, send === 'partial' ? 200 : undefined);
+    });
+  }
+
+  it('trickles an answer that is complete in the end', async () => {
+    const receiver = await start();
+    receiver.failNext(1, { send: 'trickle', body: 'abc' });
+    assert.equal((await post(`${receiver.url}/users`, ROWS)).body, 'abc');
+  });
+
+  it('tells of each call when it is over', async () => {
+    const told: (number | undefined)[] = [];
+    const receiver = await start({ onCall: ({ status }) => told.push(status) });
+    receiver.failNext(1, 503);
+    await post(`${receiver.url}/users`, ROWS);
+    await post(`${receiver.url}/users`, ROWS);
+    await receiver.close();
+    assert.deepEqual(told, [503, 200]);
+  });
+});
