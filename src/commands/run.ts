@@ -68,7 +68,7 @@ async function runConfigured(context: CommandContext, config: Config, options: R
       {
         logDatabase: server.logDatabase,
         source: (entity) => server.source(entity, entity.source.columns ?? columnsOf(entity.map)),
-        destination: (entity) => createDestination(entity.destination, { version: VERSION }),
+        destination: (entity) => createDestination(entity.destination, { version: VERSION, redact: context.redactor.redact }),
         observer,
       },
       {

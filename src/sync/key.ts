@@ -22,11 +22,6 @@ export function keyText(cells: Row, columns: readonly Column[]): string | undefi
   return texts.length === 1 ? texts[0] : texts.map((text) => text.replace(/[\\|]/g, '\\$&')).join('|');
 }
 
-/** Whether two keys are the same, cell by cell and text unit by unit. */
-export function sameKey(a: Row, b: Row): boolean {
-  return a.length === b.length && a.every((cell, index) => cell?.valueOf() === b[index]?.valueOf());
-}
-
 /**
  * What keys have in common that a case-insensitive, accent-sensitive collation may hold equal: SQL Server's default ones
  * ignore case, trailing spaces, the width of a character and hiragana against katakana

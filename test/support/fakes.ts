@@ -109,19 +109,17 @@ export class MemoryLedger implements Ledger {
   }
 }
 
+type Answer = (batch: Batch, call: number, signal: AbortSignal) => string | undefined | Promise<string | undefined>;
+
 /** A destination whose answers come from `answer`: the error's text, or undefined for a 200. Keeps what it was sent. */
 export class MemoryDestination implements Destination {
   readonly sent: Batch[] = [];
   mostInFlight = 0;
   closed = false;
   #inFlight = 0;
-  readonly #answer: (
-    batch: Batch,
-    call: number,
-    signal: AbortSignal,
-  ) => string | undefined | Promise<string | undefined>;
+  readonly #answer: Answer;
 
-  constructor(answer: MemoryDestination['#answer'] = () => undefined) {
+  constructor(answer: Answer = () => undefined) {
     this.#answer = answer;
   }
   async attempt(batch: Batch, signal: AbortSignal): Promise<Attempt> {

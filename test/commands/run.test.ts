@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict';
+import { before, describe, it } from 'node:test';
+import { sampleRows } from '../../dev/sqlserver/sample-rows.ts';
+import type { SampleEntity } from '../../dev/sqlserver/sample-schema.ts';
+import { expectedPayload } from '../support/expected-payloads.ts';
+import { useJob } from '../support/job.ts';
+import { useSqlServer } from '../support/sqlserver.ts';
+
+const ENDPOINTS: Readonly<Record<SampleEntity, string>> = {
+  Users: '/users',
+  ActualOrg: '/actualorg',
+  ActualEntity: '/actualentity',
+  OrgObject: '/orgobject',
+  EventsCalendar: '/eventscalendar',
+};
+const ENTITIES = Object.keys(ENDPOINTS) as SampleEntity[];
+const BATCHES = [3000, 3000, 3000, 1000];
+
+const rowsOf = (calls: readonly { rows: number }[]) => calls.map((call) => call.rows);
+
+describe('the nightly job over 10,000 rows per entity', () => {
+  const server = useSqlServer({ seed: { rows: 10_000 } });
+  const job = useJob(server);
+  before(() => job.run(['migrate']));
+
+  it('makes 4 calls per entity, each payload as the contract says, and ends with 0', async () => {
+    const { code, stderr, summary } = await job.sync();
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(
+      summary.entities.map(({ entity, state, accepted, batches }) => [entity, state, accepted, batches.accepted]),
+      ENTITIES.map((entity) => [entity, 'done', 10_000, 4]),
+    );
+    for (const entity of ENTITIES) {
+      const calls = job.receiver.calls(ENDPOINTS[entity]);
+      assert.deepEqual(rowsOf(calls), BATCHES);
+      assert.ok(calls.every((call) => call.method === 'POST' && call.headers['content-type'] === 'application/json'));
+      const accepted = job.receiver.accepted(ENDPOINTS[entity]);
+      assert.equal(accepted.size, 10_000);
+      for (const row of sampleRows(entity, 10_000)) {
+        const taken = accepted.get(String(row.Id));
+        assert.equal(taken?.times, 1);
+        const sentAt = String(taken.row.created_at_system);
+        assert.match(sentAt, /^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d$/);
+        assert.deepEqual(taken.row, expectedPayload(entity, row, sentAt));
+      }
+    }
+  });
+
+  it('writes the ledger in lower case under the first label, with hashes, and TB_R_Log a row per batch', async () => {
+    const ledger = await server.query(
+      'log',
+      `SELECT EntityType, COUNT(*) AS Tracked, COUNT(RowHash) AS Hashed, COUNT(BatchId) AS Batched
+       FROM dbo.TB_R_SYNC_TRACKING GROUP BY EntityType ORDER BY EntityType`,
+    );
+    const labels = ['ActualEntity', 'ActualOrg', 'EventsCalendar', 'OrgObject', 'User'];
+    assert.deepEqual(
+      ledger.map((row) => [row.EntityType, row.Tracked, row.Hashed, row.Batched]),
+      labels.map((label) => [label, 10_000, 10_000, 10_000]),
+    );
+    const [first] = sampleRows('Users', 1);
+    const [tracked] = await server.query('log', 'SELECT EntityId FROM dbo.TB_R_SYNC_TRACKING WHERE EntityId = @id', {
+      id: String(first?.Id),
+    });
+    assert.equal(tracked?.EntityId, first?.Id);
+    const log = await server.query(
+      'log',
+      `SELECT LogCategory, Status, AdditionalInformation, ExceptionMessage, IPHostName, CreatedBy, RowStatus, ModifiedBy
+       FROM dbo.TB_R_Log WHERE Activity = N'Sync Batch: Users' AND ApplicationName = N'tamhr-sync' ORDER BY CreatedOn`,
+    );
+    assert.equal(log.length, 4);
+    for (const row of log) {
+      assert.deepEqual(
+        [row.LogCategory, row.Status, row.CreatedBy, row.RowStatus],
+        ['DataSync', 'Success', 'System', true],
+      );
+      const information = JSON.parse(String(row.AdditionalInformation));
+      assert.equal(information.EndpointUrl, `${job.receiver.url}/users`);
+      assert.deepEqual([information.BatchSize, information.HttpResponseCode], [3000, 200]);
+      assert.ok(Number.isInteger(information.DurationMs));
+    }
+  });
+
+  it('keeps no body and no keys of a settled batch', async () => {
+    const [left] = await server.query(
+      'log',
+      'SELECT COUNT(*) AS Batches, COUNT(Body) AS Bodies, COUNT(RowKeys) AS RowKeys FROM dbo.TB_R_SYNC_BATCH',
+    );
+    assert.deepEqual({ ...left }, { Batches: 20, Bodies: 0, RowKeys: 0 });
+  });
+
+  it('makes no call the second time, and one call of 1 after 1 new row', async () => {
+    job.receiver.clear();
+    const second = await job.sync();
+    assert.equal(second.code, 0, second.stderr);
+    assert.deepEqual([job.receiver.calls().length, second.summary.entities[0]?.tracked], [0, 10_000]);
+    await server.execute(
+      'mdm',
+      `INSERT INTO dbo.MDM_USER (Id, NoReg, Username, Name, Gender, Email, IsActive)
+       VALUES (NEWID(), N'1', N'baru', N'Baru', N'Perempuan', NULL, 1)`,
+    );
+    assert.equal((await job.sync()).code, 0);
+    assert.deepEqual(
+      job.receiver.calls().map((call) => [call.path, call.rows]),
+      [['/users', 1]],
+    );
+  });
+});
+
+describe('a second batch that is answered with 500', () => {
+  const server = useSqlServer({ seed: { rows: 10_000 } });
+  const job = useJob(server);
+  before(() => job.run(['migrate']));
+  const missing = async () => {
+    const [counted] = await server.query(
+      'log',
+      `SELECT COUNT(*) AS Tracked FROM dbo.TB_R_SYNC_TRACKING WHERE EntityType = N'User'`,
+    );
+    return 10_000 - Number(counted?.Tracked);
+  };
+
+  it('leaves its 3,000 rows out of the ledger, is a Failure in TB_R_Log, ends with 1, and all entities run', async () => {
+    job.receiver.respond((call) => (call.path === '/users' && call.number === 2 ? { status: 500 } : undefined));
+    const { code, stderr, summary } = await job.sync();
+    assert.equal(code, 1, stderr);
+    assert.equal(await missing(), 3000);
+    assert.deepEqual(
+      summary.entities.map(({ state, accepted }) => [state, accepted]),
+      [['done', 7000], ...Array(4).fill(['done', 10_000])],
+    );
+    const log = await server.query(
+      'log',
+      `SELECT Status, AdditionalInformation, ExceptionMessage FROM dbo.TB_R_Log
+       WHERE Activity = N'Sync Batch: Users' AND ApplicationName = N'tamhr-sync' ORDER BY CreatedOn`,
+    );
+    assert.deepEqual(
+      log.map((row) => [row.Status, JSON.parse(String(row.AdditionalInformation)).HttpResponseCode]).sort(),
+      [['Failure', 500], ...Array(3).fill(['Success', 200])],
+    );
+    assert.match(String(log.find((row) => row.Status === 'Failure')?.ExceptionMessage), /HTTP 500/);
+  });
+
+  it('is sent by the next run, exactly these 3,000', async () => {
+    const refused = JSON.parse(job.receiver.calls('/users')[1]?.body ?? '').map((row: { Code: string }) => row.Code);
+    job.receiver.clear();
+    const { code, stderr } = await job.sync();
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(rowsOf(job.receiver.calls()), [3000]);
+    assert.deepEqual([...job.receiver.accepted('/users').keys()].sort(), refused.sort());
+    assert.equal(await missing(), 0);
+  });
+});
+
+describe('a ledger of 200,000 rows of the old job, half under User, half under Users', () => {
+  const server = useSqlServer({ seed: { rows: { Users: 200_000 }, oldJob: { rows: 200_000 } } });
+  const job = useJob(server);
+  before(() => job.run(['migrate']));
+
+  it('has not one of them sent again', async () => {
+    const { code, stderr, summary } = await job.sync('--entity', 'Users');
+    assert.equal(code, 0, stderr);
+    assert.deepEqual([summary.entities[0]?.read, summary.entities[0]?.tracked], [200_000, 200_000]);
+    assert.equal(job.receiver.calls().length, 0);
+  });
+});
