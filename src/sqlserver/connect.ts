@@ -1,0 +1,70 @@
+/** Opens connections: settings to the driver's options, and failures to what a person can act on. */
+import type { ConnectionConfiguration } from 'tedious';
+import type { ConnectionSettings } from '../sync/connection.ts';
+import { type ConnectionRole, connectError } from './connect-error.ts';
+import { createSession, type Session } from './session.ts';
+
+/** How long the server may take to confirm that a statement is cancelled. */
+const CANCEL_TIMEOUT_MS = 5000;
+
+/** Throws SyncError SOURCE_UNAVAILABLE or LOG_DATABASE_UNAVAILABLE. Tries once. */
+export async function connect(settings: ConnectionSettings, role: ConnectionRole): Promise<Session> {
+  const driver = await import('tedious');
+  const connection = new driver.Connection(driverConfiguration(settings));
+  // A lost connection emits `error`, which without a listener ends the process; the statement under way fails anyway.
+  connection.on('error', () => {});
+  let serverNumber: number | undefined;
+  const noteNumber = ({ number }: { number: number }) => {
+    serverNumber ??= number;
+  };
+  connection.on('errorMessage', noteNumber);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      connection.connect((error) => (error ? reject(error) : resolve()));
+    });
+  } catch (error) {
+    connection.close();
+    throw connectError(error, settings, role, serverNumber);
+  }
+  connection.off('errorMessage', noteNumber);
+  return createSession(driver, connection, settings.requestTimeoutMs);
+}
+
+function driverConfiguration(settings: ConnectionSettings): ConnectionConfiguration {
+  const { login, port, instance } = settings;
+  return {
+    server: settings.server,
+    authentication:
+      login.type === 'ntlm'
+        ? { type: 'ntlm', options: { userName: login.user, password: login.password, domain: login.domain } }
+        : { type: 'default', options: { userName: login.user, password: login.password } },
+    options: {
+      // With a port there is nothing to ask the SQL Server Browser for, and the driver takes only one of them.
+      ...(instance !== undefined && port === undefined ? { instanceName: instance } : { port: port ?? 1433 }),
+      database: settings.database,
+      appName: settings.appName,
+      encrypt: settings.encrypt,
+      trustServerCertificate: settings.trustServerCertificate,
+      ...(settings.serverName !== undefined && { serverName: settings.serverName }),
+      cryptoCredentialsDetails: {
+        ...(settings.ca !== undefined && { ca: settings.ca }),
+        ...(settings.minTlsVersion !== undefined && { minVersion: settings.minTlsVersion }),
+        // OpenSSL 3 refuses the ciphers of TLS 1.0 and 1.1 at its default security level.
+        ...(/^TLSv1(\.1)?$/.test(settings.minTlsVersion ?? '') && { ciphers: 'DEFAULT@SECLEVEL=0' }),
+      },
+      connectTimeout: settings.connectTimeoutMs,
+      requestTimeout: settings.requestTimeoutMs,
+      cancelTimeout: CANCEL_TIMEOUT_MS,
+      multiSubnetFailover: settings.multiSubnetFailover,
+      readOnlyIntent: settings.readOnlyIntent,
+      maxRetriesOnTransientErrors: 0,
+      // XACT_ABORT: an error rolls the whole transaction back, never only its statement.
+      abortTransactionOnError: true,
+      lowerCaseGuids: true,
+      useUTC: true,
+      useColumnNames: false,
+      rowCollectionOnDone: false,
+      rowCollectionOnRequestCompletion: false,
+    },
+  };
+}

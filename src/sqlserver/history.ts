@@ -1,0 +1,304 @@
+/** What `status` reads: runs, batches, tracking. Works on what the job before this one left, too. */
+import type { EntityError, EntityHistory, History, RunCounts, RunRecord, RunState } from '../sync/history.ts';
+import { maskQuoted } from '../sync/mask.ts';
+import type { Cell, EntityIdentity, EntitySummary, Row, RunSummary } from '../sync/ports.ts';
+import { int, nvarchar, type Parameters } from './parameters.ts';
+import type { Pool } from './pool.ts';
+import type { Session } from './session.ts';
+import { activity, ENTITY_TYPE_LENGTH, labelParameters } from './tracking.ts';
+
+/** How far back the last run of an entity is looked for. */
+const RUNS_SEARCHED = 100;
+
+/** Reads the history of these entities, and the newest `runs` runs. Throws SyncError LOG_DATABASE_*. */
+export async function readHistory(pool: Pool, entities: readonly EntityIdentity[], runs: number): Promise<History> {
+  return pool.withSession(async (session) => {
+    const tables = await existingTables(session);
+    const found = tables.tool ? await readRuns(session, Math.max(runs, RUNS_SEARCHED)) : [];
+    const histories: EntityHistory[] = [];
+    for (const entity of entities) histories.push(await readEntity(session, entity, tables, found));
+    return { migrated: tables.tool, entities: histories, runs: found.slice(0, runs).map(({ record }) => record) };
+  });
+}
+
+interface Tables {
+  /** The tool's own. */
+  readonly tool: boolean;
+  readonly tracking: boolean;
+  readonly log: boolean;
+}
+
+async function existingTables(session: Session): Promise<Tables> {
+  const { rows } = await session.query(
+    `SELECT OBJECT_ID(N'dbo.TB_R_SYNC_SCHEMA', N'U'), OBJECT_ID(N'dbo.TB_R_SYNC_TRACKING', N'U'), OBJECT_ID(N'dbo.TB_R_Log', N'U')`,
+  );
+  const [tool = null, tracking = null, log = null] = rows[0] ?? [];
+  return { tool: tool !== null, tracking: tracking !== null, log: log !== null };
+}
+
+interface FoundRun {
+  readonly record: RunRecord;
+  readonly summary?: RunSummary;
+}
+
+async function readRuns(session: Session, limit: number): Promise<FoundRun[]> {
+  const { rows } = await session.query(
+    `SELECT TOP (@limit) RunId, StartedAt, FinishedAt, State, ExitCode, Host, ProcessId, Version, Arguments, Summary
+     FROM dbo.TB_R_SYNC_RUN ORDER BY StartedAt DESC, RunId`,
+    { limit: int(limit) },
+  );
+  return rows.map(([runId, startedAt, finishedAt, state, exitCode, host, processId, version, commandLine, json]) => {
+    const summary = json === null ? undefined : (JSON.parse(json as string) as RunSummary);
+    const record: RunRecord = {
+      runId: runId as string,
+      startedAt: startedAt as Date,
+      ...(finishedAt !== null && { finishedAt: finishedAt as Date }),
+      state: state as RunState,
+      ...(exitCode !== null && { exitCode: exitCode as number }),
+      host: host as string,
+      processId: processId as number,
+      version: version as string,
+      arguments: commandLine as string,
+      ...(summary && { counts: sum(summary.entities.map(countsOf)) }),
+    };
+    return { record, ...(summary && { summary }) };
+  });
+}
+
+async function readEntity(
+  session: Session,
+  entity: EntityIdentity,
+  tables: Tables,
+  runs: readonly FoundRun[],
+): Promise<EntityHistory> {
+  const trackedRows = tables.tracking ? await countTracked(session, entity) : 0;
+  const base = { entity: entity.name, trackedRows };
+  if (!tables.tool) {
+    return { ...base, ...(await readOldJob(session, entity, tables)), unresolved: [], deadLetters: 0 };
+  }
+  const entityType = { entityType: nvarchar(entity.trackingLabels[0], ENTITY_TYPE_LENGTH) };
+  const batches = await readBatches(session, entityType);
+  const owner = await readOwner(session, entityType);
+  const lastRun = await readLastRun(session, entity, entityType, owner?.runId, runs);
+  const lastGoodRunAt = findLastGoodRun(entity, runs);
+  const lastError = newest([batches.lastError, findLastStop(entity, runs)]);
+  const old = batches.lastAcceptedAt === undefined ? await readOldJob(session, entity, tables) : {};
+  const lastSuccessAt = batches.lastAcceptedAt ?? old.lastSuccessAt;
+  const shownError = lastError ?? old.lastError;
+  return {
+    ...base,
+    ...(lastRun && { lastRun }),
+    ...(lastSuccessAt && { lastSuccessAt }),
+    ...(lastGoodRunAt && { lastGoodRunAt }),
+    ...(shownError && { lastError: shownError }),
+    unresolved: await readUnresolved(session, entityType),
+    deadLetters: await countRows(
+      session,
+      `SELECT COUNT_BIG(*) FROM dbo.TB_R_SYNC_FAILURE WHERE EntityType = @entityType AND State = N'waiting'`,
+      entityType,
+    ),
+    ...(owner && { lockedSince: owner.since }),
+  };
+}
+
+async function countRows(session: Session, sql: string, parameters: Parameters): Promise<number> {
+  const { rows } = await session.query(sql, parameters);
+  return Number(rows[0]?.[0] ?? 0);
+}
+
+function countTracked(session: Session, entity: EntityIdentity): Promise<number> {
+  const labels = labelParameters(entity);
+  return countRows(
+    session,
+    `SELECT COUNT_BIG(*) FROM dbo.TB_R_SYNC_TRACKING WHERE EntityType IN (${placeholders(labels)})`,
+    labels,
+  );
+}
+
+function placeholders(parameters: Parameters): string {
+  return Object.keys(parameters)
+    .map((name) => `@${name}`)
+    .join(', ');
+}
+
+async function readBatches(
+  session: Session,
+  entityType: Parameters,
+): Promise<{ readonly lastAcceptedAt?: Date; readonly lastError?: EntityError }> {
+  const { rows: accepted } = await session.query(
+    `SELECT MAX(SettledAt) FROM dbo.TB_R_SYNC_BATCH WHERE EntityType = @entityType AND State = N'accepted'`,
+    entityType,
+  );
+  const { rows: refused } = await session.query(
+    `SELECT TOP (1) SettledAt, Error, HttpStatus FROM dbo.TB_R_SYNC_BATCH
+     WHERE EntityType = @entityType AND State = N'refused' ORDER BY SettledAt DESC`,
+    entityType,
+  );
+  const lastAcceptedAt = accepted[0]?.[0] ?? null;
+  const lastError = errorOf(refused[0]);
+  return {
+    ...(lastAcceptedAt !== null && { lastAcceptedAt: lastAcceptedAt as Date }),
+    ...(lastError && { lastError }),
+  };
+}
+
+function errorOf(row: Row | undefined): EntityError | undefined {
+  if (row === undefined) return undefined;
+  const [at, text, httpStatus = null] = row as [Cell, Cell, Cell?];
+  return {
+    at: at as Date,
+    text: (text as string | null) ?? 'no reason was recorded',
+    ...(httpStatus !== null && { httpStatus: httpStatus as number }),
+  };
+}
+
+async function readUnresolved(session: Session, entityType: Parameters): Promise<EntityHistory['unresolved']> {
+  const { rows } = await session.query(
+    `SELECT BatchId, RowsInBatch, CreatedAt FROM dbo.TB_R_SYNC_BATCH
+     WHERE EntityType = @entityType AND State = N'sending' ORDER BY CreatedAt, BatchId`,
+    entityType,
+  );
+  return rows.map(([batchId, count, createdAt]) => ({
+    batchId: batchId as string,
+    rows: count as number,
+    createdAt: createdAt as Date,
+  }));
+}
+
+async function readOwner(
+  session: Session,
+  entityType: Parameters,
+): Promise<{ readonly runId: string; readonly since: Date } | undefined> {
+  const { rows } = await session.query(
+    'SELECT OwnerRunId, LockedAt FROM dbo.TB_R_SYNC_ENTITY WHERE EntityType = @entityType AND OwnerRunId IS NOT NULL',
+    entityType,
+  );
+  const [runId, since] = rows[0] ?? [];
+  return runId === undefined ? undefined : { runId: runId as string, since: since as Date };
+}
+
+/** The newest run that came to this entity: by its summary, or, where it has none, by its batches and its lock. */
+async function readLastRun(
+  session: Session,
+  entity: EntityIdentity,
+  entityType: Parameters,
+  ownerRunId: string | undefined,
+  runs: readonly FoundRun[],
+): Promise<EntityHistory['lastRun']> {
+  const batches = await countBatches(session, entityType);
+  for (const { record, summary } of runs) {
+    const ended = summaryOf(entity, summary);
+    if (ended !== undefined) {
+      return { run: record, state: ended.state, durationMs: ended.durationMs, counts: countsOf(ended) };
+    }
+    const counts = batches.get(record.runId);
+    if (summary === undefined && (counts !== undefined || record.runId === ownerRunId)) {
+      return { run: record, counts: counts ?? sum([]) };
+    }
+  }
+  return undefined;
+}
+
+/** A run that found the entity locked did not come to it. */
+function summaryOf(entity: EntityIdentity, summary: RunSummary | undefined): EntitySummary | undefined {
+  return summary?.entities.find((candidate) => candidate.entity === entity.name && candidate.state !== 'locked');
+}
+
+/** By run, for the runs that ended without a summary. */
+async function countBatches(session: Session, entityType: Parameters): Promise<ReadonlyMap<string, RunCounts>> {
+  const { rows } = await session.query(
+    `SELECT b.RunId, b.State, COUNT(*), SUM(b.RowsInBatch)
+     FROM dbo.TB_R_SYNC_BATCH AS b INNER JOIN dbo.TB_R_SYNC_RUN AS r ON r.RunId = b.RunId
+     WHERE b.EntityType = @entityType AND r.Summary IS NULL
+     GROUP BY b.RunId, b.State`,
+    entityType,
+  );
+  const counts = new Map<string, RunCounts>();
+  for (const [run, state, batches, count] of rows as [string, string, number, number][]) {
+    const more: RunCounts = {
+      ...sum([]),
+      ...(state === 'accepted' && { rowsAccepted: count, batchesAccepted: batches }),
+      ...(state === 'refused' && { rowsRefused: count, batchesRefused: batches }),
+      ...(state === 'sending' && { batchesUnresolved: batches }),
+    };
+    counts.set(run, sum([counts.get(run) ?? sum([]), more]));
+  }
+  return counts;
+}
+
+function countsOf(summary: EntitySummary): RunCounts {
+  return {
+    rowsAccepted: summary.accepted,
+    rowsRefused: summary.refused,
+    batchesAccepted: summary.batches.accepted,
+    batchesRefused: summary.batches.refused,
+    batchesUnresolved: summary.batches.unresolved,
+    newDeadLetters: summary.newDeadLetters,
+  };
+}
+
+function sum(counts: readonly RunCounts[]): RunCounts {
+  const total = (name: keyof RunCounts) => counts.reduce((before, count) => before + count[name], 0);
+  return {
+    rowsAccepted: total('rowsAccepted'),
+    rowsRefused: total('rowsRefused'),
+    batchesAccepted: total('batchesAccepted'),
+    batchesRefused: total('batchesRefused'),
+    batchesUnresolved: total('batchesUnresolved'),
+    newDeadLetters: total('newDeadLetters'),
+  };
+}
+
+function findLastGoodRun(entity: EntityIdentity, runs: readonly FoundRun[]): Date | undefined {
+  const good = runs.find(({ summary }) => {
+    const ended = summaryOf(entity, summary);
+    return ended?.state === 'done' && ended.refused === 0 && ended.unresolved === 0;
+  });
+  return good?.record.finishedAt;
+}
+
+/** The last time that something stopped the entity as a whole. */
+function findLastStop(entity: EntityIdentity, runs: readonly FoundRun[]): EntityError | undefined {
+  for (const { record, summary } of runs) {
+    const ended = summaryOf(entity, summary);
+    if (ended?.error !== undefined) return { at: record.finishedAt ?? record.startedAt, text: ended.error.message };
+  }
+  return undefined;
+}
+
+function newest(errors: readonly (EntityError | undefined)[]): EntityError | undefined {
+  return errors
+    .filter((error) => error !== undefined)
+    .sort((a, b) => b.at.getTime() - a.at.getTime())
+    .at(0);
+}
+
+/** What the job before this one left in TB_R_SYNC_TRACKING and TB_R_Log. Its error texts may hold anything. */
+async function readOldJob(
+  session: Session,
+  entity: EntityIdentity,
+  tables: Tables,
+): Promise<{ readonly lastSuccessAt?: Date; readonly lastError?: EntityError }> {
+  const lastSuccessAt = tables.tracking ? await readNewestTracked(session, entity) : null;
+  const lastError = tables.log ? await readLoggedFailure(session, entity) : undefined;
+  return { ...(lastSuccessAt !== null && { lastSuccessAt }), ...(lastError && { lastError }) };
+}
+
+async function readNewestTracked(session: Session, entity: EntityIdentity): Promise<Date | null> {
+  const labels = labelParameters(entity);
+  const { rows } = await session.query(
+    `SELECT MAX(SyncTimestamp) FROM dbo.TB_R_SYNC_TRACKING WHERE EntityType IN (${placeholders(labels)})`,
+    labels,
+  );
+  return (rows[0]?.[0] ?? null) as Date | null;
+}
+
+async function readLoggedFailure(session: Session, entity: EntityIdentity): Promise<EntityError | undefined> {
+  const { rows } = await session.query(
+    `SELECT TOP (1) CreatedOn, ExceptionMessage FROM dbo.TB_R_Log
+     WHERE LogCategory = N'DataSync' AND Activity = @activity AND Status = N'Failure' ORDER BY CreatedOn DESC`,
+    { activity: nvarchar(activity(entity), 255) },
+  );
+  const error = errorOf(rows[0]);
+  return error && { ...error, text: maskQuoted(error.text) };
+}

@@ -1,0 +1,52 @@
+/** Connections in use and at rest: opened when they are needed, thrown away once broken. */
+import { Pool as TarnPool } from 'tarn';
+import type { ConnectionSettings } from '../sync/connection.ts';
+import { connect } from './connect.ts';
+import type { ConnectionRole } from './connect-error.ts';
+import type { Session } from './session.ts';
+import { statementError } from './statement-error.ts';
+
+/** How long a caller waits for a connection while all are in use. */
+const ACQUIRE_TIMEOUT_MS = 10 * 60_000;
+
+/** Connections with the same settings. */
+export interface Pool {
+  readonly settings: ConnectionSettings;
+  /**
+   * Lends a session for as long as `work` takes. Rejects with SyncError (`<role>_UNAVAILABLE`, `<role>_REFUSED`,
+   * LOG_DATABASE_NOT_MIGRATED) for what connecting or a statement failed with.
+   */
+  withSession<T>(work: (session: Session) => Promise<T>): Promise<T>;
+  /** Waits until all sessions are given back, and closes them. */
+  close(): Promise<void>;
+}
+
+/** Opens nothing until the first session is asked for, and never more than `maxConnections`. */
+export function createPool(settings: ConnectionSettings, role: ConnectionRole, maxConnections: number): Pool {
+  const sessions = new TarnPool<Session>({
+    create: () => connect(settings, role),
+    destroy: (session) => session.close(),
+    validate: (session) => session.usable,
+    min: 0,
+    max: maxConnections,
+    acquireTimeoutMillis: ACQUIRE_TIMEOUT_MS,
+    // The driver's own timeout comes first, and says more.
+    createTimeoutMillis: settings.connectTimeoutMs + 5000,
+  });
+  return {
+    settings,
+    async withSession(work) {
+      const session = await sessions.acquire().promise;
+      try {
+        return await work(session);
+      } catch (error) {
+        throw statementError(error, role, settings.name);
+      } finally {
+        sessions.release(session);
+      }
+    },
+    async close() {
+      await sessions.destroy();
+    },
+  };
+}

@@ -1,0 +1,192 @@
+/** One connection, one statement at a time: rows as arrays of cells, typed parameters, bulk load, transactions, cancelling. */
+import type { Connection } from 'tedious';
+import type { Cell, Row } from '../sync/ports.ts';
+import type { Parameters, ParameterType } from './parameters.ts';
+
+/** The driver, which is loaded when the first connection is opened. */
+export type Driver = typeof import('tedious');
+
+/** A result column as the server describes it, in the driver's terms. */
+export interface ColumnDescription {
+  readonly colName: string;
+  /** As in the driver's TYPES, such as `NVarChar` or `IntN`. */
+  readonly type: { readonly name: string };
+  /** Bytes; 65535 is max. */
+  readonly dataLength: number | undefined;
+  readonly precision: number | undefined;
+  readonly scale: number | undefined;
+}
+
+/** What a statement gave: the rows of its only result set, and the number of rows it returned or changed. */
+export interface Result {
+  readonly columns: readonly ColumnDescription[];
+  readonly rows: readonly Row[];
+  readonly rowCount: number;
+}
+
+/** A column of a bulk load. `length` is in characters or bytes. */
+export interface BulkColumn {
+  readonly name: string;
+  readonly type: ParameterType;
+  readonly length?: number;
+  readonly nullable: boolean;
+}
+
+/**
+ * One connection in use by one caller. Every method rejects with the driver's error (statement-error.ts turns it into a
+ * SyncError).
+ */
+export interface Session {
+  /** False once the connection is lost or in a state that nobody knows. */
+  readonly usable: boolean;
+  /** Aborts when the connection ends, whoever ended it. */
+  readonly ended: AbortSignal;
+  /**
+   * One statement or several with parameters. An aborted `signal` cancels it and rejects with an AbortError. A statement
+   * whose answer stalls for the connection's request timeout is cancelled with ETIMEOUT.
+   */
+  query(sql: string, parameters?: Parameters, signal?: AbortSignal): Promise<Result>;
+  /** A batch without parameters, as DDL and temporary tables need it: what sp_executesql creates ends with it. */
+  batch(sql: string): Promise<Result>;
+  bulkInsert(table: string, columns: readonly BulkColumn[], rows: readonly (readonly Cell[])[]): Promise<void>;
+  /**
+   * Commits when `work` resolves, rolls back when it rejects. Where commit or rollback fail the connection is thrown away,
+   * which rolls back on the server.
+   */
+  transaction<T>(work: () => Promise<T>): Promise<T>;
+  /** Resolves when the connection has ended. */
+  close(): Promise<void>;
+}
+
+/** Wraps a logged-in connection. `requestTimeoutMs` is how long an answer may stall once it has begun. */
+export function createSession(driver: Driver, connection: Connection, requestTimeoutMs: number): Session {
+  const ended = new AbortController();
+  let discarded = false;
+  connection.once('end', () => ended.abort());
+
+  function discard(): void {
+    discarded = true;
+    connection.close();
+  }
+
+  function run(
+    send: (request: InstanceType<Driver['Request']>) => void,
+    sql: string,
+    parameters: Parameters,
+    signal: AbortSignal | undefined,
+  ): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(aborted(signal));
+      const rows: Row[] = [];
+      let columns: readonly ColumnDescription[] = [];
+      let stalled = false;
+      const request = new driver.Request(sql, (error, rowCount) => {
+        watchdog.stop();
+        signal?.removeEventListener('abort', cancel);
+        if (!error) resolve({ columns, rows, rowCount: rowCount ?? 0 });
+        else if (signal?.aborted) reject(aborted(signal));
+        else if (stalled) reject(new driver.RequestError(`No data for ${requestTimeoutMs} ms`, 'ETIMEOUT'));
+        else reject(error);
+      });
+      const watchdog = createWatchdog(requestTimeoutMs, () => {
+        stalled = true;
+        request.cancel();
+      });
+      const cancel = () => request.cancel();
+      request.on('columnMetadata', (metadata) => {
+        columns = metadata as readonly ColumnDescription[];
+        watchdog.start();
+      });
+      request.on('row', (cells: readonly { readonly value: Cell }[]) => {
+        watchdog.progress();
+        const row = new Array<Cell>(cells.length);
+        for (let index = 0; index < cells.length; index++) row[index] = (cells[index] as { value: Cell }).value;
+        rows.push(row);
+      });
+      for (const [name, { type, value, length }] of Object.entries(parameters)) {
+        request.addParameter(name, driver.TYPES[type], value, length === undefined ? {} : { length });
+      }
+      signal?.addEventListener('abort', cancel, { once: true });
+      send(request);
+    });
+  }
+
+  const called = (call: (callback: (error?: Error | null) => void) => void) =>
+    new Promise<void>((resolve, reject) => call((error) => (error ? reject(error) : resolve())));
+
+  async function rollBack(): Promise<void> {
+    // With XACT_ABORT the server has often done it already.
+    if (connection.closed || !connection.inTransaction) return;
+    await called((callback) => connection.rollbackTransaction(callback)).catch(discard);
+  }
+
+  return {
+    get usable() {
+      return !discarded && !connection.closed;
+    },
+    ended: ended.signal,
+    query: (sql, parameters = {}, signal) => run((request) => connection.execSql(request), sql, parameters, signal),
+    batch: (sql) => run((request) => connection.execSqlBatch(request), sql, {}, undefined),
+    async bulkInsert(table, columns, rows) {
+      if (rows.length === 0) return;
+      await called((callback) => {
+        const load = connection.newBulkLoad(table, {}, callback);
+        for (const { name, type, length, nullable } of columns) {
+          load.addColumn(name, driver.TYPES[type], { nullable, ...(length !== undefined && { length }) });
+        }
+        connection.execBulkLoad(load, rows as unknown[][]);
+      });
+    },
+    async transaction(work) {
+      await called((callback) => connection.beginTransaction(callback));
+      const result = await work().catch(async (error) => {
+        await rollBack();
+        throw error;
+      });
+      await called((callback) => connection.commitTransaction(callback)).catch((error) => {
+        discard();
+        throw error;
+      });
+      return result;
+    },
+    close() {
+      if (ended.signal.aborted) return Promise.resolve();
+      const end = new Promise<void>((resolve) =>
+        ended.signal.addEventListener('abort', () => resolve(), { once: true }),
+      );
+      discard();
+      return end;
+    },
+  };
+}
+
+function aborted(signal: AbortSignal): Error {
+  const error = new Error('The statement was cancelled', { cause: signal.reason });
+  error.name = 'AbortError';
+  return error;
+}
+
+/**
+ * Calls `stalled` once `timeoutMs` (0: never) to twice that have passed without progress. A flag a row is cheaper than a
+ * timer a row.
+ */
+function createWatchdog(timeoutMs: number, stalled: () => void) {
+  let timer: NodeJS.Timeout | undefined;
+  let moved = false;
+  return {
+    start() {
+      moved = true;
+      if (timeoutMs > 0)
+        timer ??= setInterval(() => {
+          if (!moved) stalled();
+          moved = false;
+        }, timeoutMs);
+    },
+    progress() {
+      moved = true;
+    },
+    stop() {
+      clearInterval(timer);
+    },
+  };
+}

@@ -1,0 +1,61 @@
+/** A batch as TB_R_SYNC_BATCH holds it: body and row keys compressed, with a hash that proves the body. */
+import { createHash } from 'node:crypto';
+import { promisify } from 'node:util';
+import { constants, zstdCompress, zstdDecompress } from 'node:zlib';
+import { SyncError } from '../sync/errors.ts';
+import type { Batch } from '../sync/ports.ts';
+
+/** Columns Body, RowKeys and BodyHash. */
+export interface StoredBatch {
+  readonly body: Uint8Array;
+  readonly rowKeys: Uint8Array;
+  /** SHA-256 of the body before compression. */
+  readonly bodyHash: Uint8Array;
+}
+
+/** RowKeys before compression, as JSON. */
+interface RowKeys {
+  readonly keys: readonly string[];
+  /** Base64. */
+  readonly hashes: string;
+  readonly offsets: readonly number[];
+}
+
+const compress = promisify(zstdCompress);
+const decompress = promisify(zstdDecompress);
+
+// Level 1: it is stored for seconds only, and must not hold up the request. Checksums, since RowKeys has no hash.
+const compression = {
+  params: { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1 },
+};
+
+/** The columns' values. */
+export async function packBatch({ keys, hashes, offsets, body }: Batch): Promise<StoredBatch> {
+  const rowKeys: RowKeys = { keys, hashes: Buffer.from(hashes).toString('base64'), offsets: [...offsets] };
+  return {
+    body: await compress(body, compression),
+    rowKeys: await compress(JSON.stringify(rowKeys), compression),
+    bodyHash: sha256(body),
+  };
+}
+
+/** The batch again, byte for byte. Throws SyncError LOG_DATABASE_REFUSED where it is not what was stored. */
+export async function unpackBatch(id: string, stored: StoredBatch): Promise<Batch> {
+  try {
+    const body = await decompress(stored.body);
+    if (!sha256(body).equals(stored.bodyHash)) throw new Error('BodyHash differs');
+    const { keys, hashes, offsets } = JSON.parse((await decompress(stored.rowKeys)).toString()) as RowKeys;
+    return { id, keys, hashes: Buffer.from(hashes, 'base64'), offsets: Uint32Array.from(offsets), body };
+  } catch (error) {
+    throw new SyncError(
+      'LOG_DATABASE_REFUSED',
+      `Batch ${id} in TB_R_SYNC_BATCH is damaged: its body or keys are not what was stored.`,
+      "Find out from the receiver whether it took the batch; with State 'refused' in that row, its rows are sent anew.",
+      { cause: error },
+    );
+  }
+}
+
+function sha256(bytes: Uint8Array): Buffer {
+  return createHash('sha256').update(bytes).digest();
+}

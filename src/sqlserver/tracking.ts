@@ -1,0 +1,112 @@
+/** Reading TB_R_SYNC_TRACKING: which keys the ledger holds. Works before `migrate` too, for a first dry run. */
+import { SyncError } from '../sync/errors.ts';
+import type { EntityIdentity, Ledger, TrackedKey } from '../sync/ports.ts';
+import { nvarchar, type Parameter } from './parameters.ts';
+import type { Pool } from './pool.ts';
+import type { Session } from './session.ts';
+import { fill, type TemporaryTable } from './temporary-table.ts';
+
+/** Longest EntityId. */
+export const ENTITY_ID_LENGTH = 255;
+
+/** Longest EntityType. */
+export const ENTITY_TYPE_LENGTH = 100;
+
+/** The keys that a statement is about. Ord is their place in the caller's list. */
+export const KEYS: TemporaryTable = {
+  name: '#tamhr_keys',
+  columns: [
+    { name: 'Ord', type: 'Int', nullable: false },
+    { name: 'EntityId', type: 'NVarChar', length: ENTITY_ID_LENGTH, nullable: false },
+    { name: 'RowHash', type: 'Binary', length: 16, nullable: true },
+    { name: 'KeyHash', type: 'Binary', length: 16, nullable: true },
+  ],
+};
+
+/** TB_R_Log.Activity of an entity's batches. */
+export function activity(entity: EntityIdentity): string {
+  return `Sync Batch: ${entity.name}`;
+}
+
+/** The entity's labels as parameters `label0`, `label1`, …; the first is the one that is written. */
+export function labelParameters({ trackingLabels }: EntityIdentity): Readonly<Record<string, Parameter>> {
+  return Object.fromEntries(
+    trackingLabels.map((label, index) => [`label${index}`, nvarchar(label, ENTITY_TYPE_LENGTH)]),
+  );
+}
+
+/** The part of the Ledger that only reads. */
+export function createTracking(
+  pool: Pool,
+  entity: EntityIdentity,
+): Pick<Ledger, 'find' | 'isEmpty' | 'hasLoggedSuccess'> {
+  const labels = labelParameters(entity);
+  let hashColumn: string | undefined;
+
+  return {
+    async isEmpty() {
+      return pool.withSession(async (session) => {
+        hashColumn ??= await findHashColumn(session, pool.settings.name);
+        const { rows } = await session.query(
+          `SELECT TOP (1) Id FROM dbo.TB_R_SYNC_TRACKING WHERE EntityType IN (${Object.keys(labels)
+            .map((name) => `@${name}`)
+            .join(', ')})`,
+          labels,
+        );
+        return rows.length === 0;
+      });
+    },
+    async hasLoggedSuccess() {
+      return pool.withSession(async (session) => {
+        const { rows: table } = await session.query(`SELECT OBJECT_ID(N'dbo.TB_R_Log', N'U')`);
+        if (table[0]?.[0] === null) return false;
+        const { rows } = await session.query(
+          `SELECT TOP (1) ID FROM dbo.TB_R_Log
+           WHERE LogCategory = N'DataSync' AND Activity = @activity AND Status = N'Success'`,
+          { activity: nvarchar(activity(entity), 255) },
+        );
+        return rows.length > 0;
+      });
+    },
+    async find(keys) {
+      // A longer key is in no ledger.
+      const rows = keys.flatMap((key, index) => (key.length > ENTITY_ID_LENGTH ? [] : [[index, key, null, null]]));
+      if (rows.length === 0) return [];
+      return pool.withSession(async (session) => {
+        hashColumn ??= await findHashColumn(session, pool.settings.name);
+        const hash = hashColumn;
+        await fill(session, KEYS, rows);
+        // The hint keeps the server from reading a whole label where a few thousand seeks will do.
+        const selects = Object.keys(labels).map(
+          (label) => `SELECT k.Ord, t.EntityId, ${hash}
+            FROM ${KEYS.name} AS k
+            INNER LOOP JOIN dbo.TB_R_SYNC_TRACKING AS t ON t.EntityType = @${label} AND t.EntityId = k.EntityId`,
+        );
+        const { rows: found } = await session.query(selects.join('\nUNION ALL\n'), labels);
+        return found.map(
+          ([index, key, hash]): TrackedKey => ({
+            index: index as number,
+            key: key as string,
+            ...(hash !== null && { hash: hash as Uint8Array }),
+          }),
+        );
+      });
+    },
+  };
+}
+
+/** Before `migrate` the table has no RowHash. */
+async function findHashColumn(session: Session, connectionName: string): Promise<string> {
+  const { rows } = await session.query(
+    `SELECT OBJECT_ID(N'dbo.TB_R_SYNC_TRACKING', N'U'), COL_LENGTH(N'dbo.TB_R_SYNC_TRACKING', N'RowHash')`,
+  );
+  const [table, length] = rows[0] ?? [];
+  if (table === null) {
+    throw new SyncError(
+      'LOG_DATABASE_NOT_MIGRATED',
+      `Connection ${connectionName}: the log database has no table dbo.TB_R_SYNC_TRACKING.`,
+      'Check the database in the connection string; where it is right, run `tamhr-sync migrate`.',
+    );
+  }
+  return length === null ? 'CAST(NULL AS binary(16))' : 't.RowHash';
+}
