@@ -40,6 +40,16 @@ export interface ClientResult {
   readonly rowCount: number;
 }
 
+/** A login was refused; `numbers` are those of the server's messages, none where the server could not be reached. */
+export class LoginRefused extends Error {
+  readonly numbers: readonly number[];
+  constructor(cause: Error, numbers: readonly number[]) {
+    super(cause.message, { cause });
+    this.name = 'LoginRefused';
+    this.numbers = numbers;
+  }
+}
+
 /** One connection; one request at a time. Errors are tedious' own (`number` on a server's error). */
 export class SqlClient {
   readonly connection: Connection;
@@ -48,11 +58,15 @@ export class SqlClient {
     this.connection = connection;
   }
 
-  /** Logs in with an ADO.NET connection string (Server=tcp:host,port; user and password). Rejects with tedious' error. */
+  /** Logs in with an ADO.NET connection string (Server=tcp:host,port; user and password). Rejects with LoginRefused. */
   static async connect(connectionString: string): Promise<SqlClient> {
     const connection = new Connection(configurationOf(connectionString));
     connection.on('error', () => connection.close());
-    await new Promise<void>((resolve, reject) => connection.connect((error) => (error ? reject(error) : resolve())));
+    const numbers: number[] = [];
+    connection.on('errorMessage', ({ number }) => numbers.push(number));
+    await new Promise<void>((resolve, reject) =>
+      connection.connect((error) => (error ? reject(new LoginRefused(error, numbers)) : resolve())),
+    );
     return new SqlClient(connection);
   }
 
@@ -151,6 +165,7 @@ function configurationOf(connectionString: string): ConnectionConfiguration {
       trustServerCertificate: keywords.trustservercertificate === true,
       appName: text('application name') || 'tamhr-sync dev',
       connectTimeout: 15_000,
+      maxRetriesOnTransientErrors: 0,
       lowerCaseGuids: true,
       useUTC: true,
     },
