@@ -1,0 +1,162 @@
+/** Sends batches to one HTTP endpoint, one attempt at a time; whether to try again is not decided here. The only home of undici. */
+import { STATUS_CODES } from 'node:http';
+import type { Dispatcher, Pool } from 'undici';
+import type { Auth, DestinationConfig } from '../sync/entity.ts';
+import { maskValues } from '../sync/mask.ts';
+import type { Attempt, Batch, Destination } from '../sync/ports.ts';
+import { answerText } from './answer-text.ts';
+import { describeNetworkError } from './network-error.ts';
+
+/** What a destination needs besides its configuration. */
+export interface DestinationOptions {
+  /** The program's version, for User-Agent. */
+  readonly version: string;
+  /** Takes secrets out of a text: receivers echo headers. */
+  readonly redact: (text: string) => string;
+}
+
+/** An answer that is longer is not read to its end. */
+const MAX_ANSWER_BYTES = 1024 * 1024;
+
+/** How long the rest of a 2xx answer is awaited, so that its connection can be used again. */
+const DRAIN_MS = 2000;
+
+/**
+ * A destination for batches, with at most `config.concurrency` connections, opened by the first attempt.
+ *
+ * An attempt takes `config.timeoutMs` at most, from connecting to the answer's last byte. Any 2xx is success as soon as
+ * its status is there; redirects are not followed. Where the caller's signal cut the attempt off, `error` says so, and
+ * the signal is aborted. `config.url` is a valid http or https URL.
+ */
+export function createDestination(config: DestinationConfig, { version, redact }: DestinationOptions): Destination {
+  const url = new URL(config.url);
+  let opened: Promise<Pool> | undefined;
+
+  async function send(batch: Batch, signal: AbortSignal): Promise<Pick<Attempt, 'status' | 'error'>> {
+    const deadline = AbortSignal.timeout(config.timeoutMs);
+    const whyNoAnswer = (error: unknown): string => {
+      if (signal.aborted) return 'aborted before the answer was complete';
+      if (deadline.aborted) return `no complete answer from ${url.host} within ${config.timeoutMs / 1000} s`;
+      return describeNetworkError(error, url.host);
+    };
+    let response: Dispatcher.ResponseData;
+    try {
+      opened ??= openPool(url, config.concurrency);
+      const pool = await opened;
+      const cut = AbortSignal.any([signal, deadline]);
+      const request = pool.request({
+        method: config.method,
+        path: url.pathname + url.search,
+        headers: headersOf(config, version, batch.id),
+        body: batch.body,
+        signal: cut,
+      });
+      // While it connects, undici does not look at the signal; when connected, it drops what was cut.
+      response = await Promise.race([request, abortOf(cut)]);
+    } catch (error) {
+      return { error: redact(whyNoAnswer(error)) };
+    }
+    const { statusCode: status, body } = response;
+    if (status >= 200 && status < 300) {
+      await body.dump({ limit: MAX_ANSWER_BYTES, signal: AbortSignal.timeout(DRAIN_MS) }).catch(() => {});
+      return { status };
+    }
+    const reason = STATUS_CODES[status] ?? '';
+    const told = await body.text().then(
+      (text) => withoutStatus(explanationIn(response, text), status, reason),
+      (error: unknown) => `its answer could not be read: ${whyNoAnswer(error)}`,
+    );
+    const line = `HTTP ${status} ${reason}`.trim();
+    return { status, error: told === '' ? line : `${line}: ${maskValues(redact(told), payloadsOf(batch))}` };
+  }
+
+  return {
+    async attempt(batch, signal) {
+      const startedAt = new Date();
+      const start = performance.now();
+      const answer = await send(batch, signal);
+      return { startedAt, durationMs: Math.round(performance.now() - start), ...answer };
+    },
+    async close() {
+      await (await opened)?.destroy();
+    },
+  };
+}
+
+async function openPool(url: URL, connections: number): Promise<Pool> {
+  const { Pool } = await import('undici');
+  return new Pool(url.origin, {
+    connections,
+    allowH2: false,
+    maxResponseSize: MAX_ANSWER_BYTES,
+    // Each attempt has a deadline of its own, which covers both.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  });
+}
+
+/** Rejects when the signal aborts. */
+function abortOf(signal: AbortSignal): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  return promise;
+}
+
+/** A request's headers; of two with one name, whatever its case, the later one is sent. */
+function headersOf(
+  { headers, auth }: DestinationConfig,
+  version: string,
+  idempotencyKey: string,
+): Record<string, string> {
+  const all = {
+    'Content-Type': 'application/json',
+    Accept: 'application/json, text/*;q=0.5',
+    'User-Agent': `tamhr-sync/${version}`,
+    ...headers,
+    ...authorization(auth),
+    'Idempotency-Key': idempotencyKey,
+  };
+  const byName = new Map(Object.entries(all).map(([name, value]) => [name.toLowerCase(), [name, value]]));
+  return Object.fromEntries(byName.values());
+}
+
+function authorization(auth: Auth): Record<string, string> {
+  switch (auth.type) {
+    case 'none':
+      return {};
+    case 'apiKey':
+      return { [auth.header]: auth.value };
+    case 'basic':
+      // UTF-8: https://www.rfc-editor.org/rfc/rfc7617#section-2.1
+      return { Authorization: `Basic ${Buffer.from(`${auth.user}:${auth.password}`).toString('base64')}` };
+    case 'bearer':
+      return { Authorization: `Bearer ${auth.token}` };
+  }
+}
+
+/** What the answer says of its failure, and where a redirect leads (without its query, which may hold secrets). */
+function explanationIn({ statusCode, headers }: Dispatcher.ResponseData, body: string): string {
+  const { location } = headers;
+  if (statusCode >= 300 && statusCode < 400 && typeof location === 'string') {
+    return `redirects are not followed; it leads to ${location.replace(/[?#].*/s, '')}`;
+  }
+  if (headers['content-encoding'] !== undefined) return '';
+  return answerText(String(headers['content-type'] ?? ''), body);
+}
+
+/** The text without the status at its start: servers repeat it in titles. */
+function withoutStatus(text: string, status: number, reason: string): string {
+  const repeated = [`${status} ${reason}`, `${status} - ${reason}`, reason].find((start) =>
+    text.toLowerCase().startsWith(start.toLowerCase()),
+  );
+  const rest = text.slice(repeated?.length);
+  return reason === '' || /^\p{L}/u.test(rest) ? text : rest.replace(/^[\s:;.-]+/, '');
+}
+
+/** The JSON of each row in the batch's body: an array without white space. */
+function payloadsOf({ body, offsets }: Batch): string[] {
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  return Array.from(offsets, (offset, index) =>
+    bytes.toString('utf8', offset, (offsets[index + 1] ?? body.length) - 1),
+  );
+}
