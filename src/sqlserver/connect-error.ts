@@ -52,6 +52,8 @@ function explain(error: unknown, settings: ConnectionSettings, serverNumber: num
   if (certificate !== undefined) return certificate;
   if (has('EENCRYPT')) return encryptionMismatch(settings, place);
   if (has('ETIMEOUT', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN')) {
+    // Where the SQL Server Browser does not answer, the whole time goes into waiting for it.
+    if (settings.instance !== undefined && settings.port === undefined) return instanceNotFound(settings, false);
     return {
       what: `${place} did not answer within ${settings.connectTimeoutMs / 1000} s`,
       hint: 'Check host and port and the firewalls between; Connect Timeout in the connection string gives it longer.',

@@ -50,7 +50,7 @@ function driverConfiguration(settings: ConnectionSettings): ConnectionConfigurat
         ...(settings.ca !== undefined && { ca: settings.ca }),
         ...(settings.minTlsVersion !== undefined && { minVersion: settings.minTlsVersion }),
         // OpenSSL 3 refuses the ciphers of TLS 1.0 and 1.1 at its default security level.
-        ...(/^TLSv1(\.1)?$/.test(settings.minTlsVersion ?? '') && { ciphers: 'DEFAULT@SECLEVEL=0' }),
+        ...(/^TLSv1(\.1)?$/.test(settings.minTlsVersion ?? '') && { ciphers: 'DEFAULT:@SECLEVEL=0' }),
       },
       connectTimeout: settings.connectTimeoutMs,
       requestTimeout: settings.requestTimeoutMs,
