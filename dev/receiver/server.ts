@@ -17,7 +17,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** A row as it came in. */
-export type ReceivedRow = Readonly<Record<string, unknown>>;
+type ReceivedRow = Readonly<Record<string, unknown>>;
 
 /** One request. It is recorded when it arrives and completed when it is answered. */
 export interface Call {
@@ -48,6 +48,8 @@ export interface Answer {
   readonly body?: string | Uint8Array;
   /** Wait before the answer, after the rows were taken. */
   readonly delayMs?: number;
+  /** As delayMs, until this is settled; for tests that do something while a request is in flight. */
+  readonly hold?: Promise<void>;
   /** Whether the rows are taken, whatever the answer. Default: only with a 2xx that is sent whole. */
   readonly take?: boolean;
   /**
@@ -63,7 +65,7 @@ export interface Answer {
 }
 
 /** Who may call: with an API key in a header, or by HTTP Basic. Others get 401. */
-export type RequiredAuth =
+type RequiredAuth =
   | { readonly header: string; readonly value: string }
   | { readonly user: string; readonly password: string };
 
@@ -89,7 +91,7 @@ export interface ReceiverOptions {
 }
 
 /** A row that was taken, as it came last, and how many times. */
-export interface TakenRow {
+interface TakenRow {
   readonly row: ReceivedRow;
   readonly times: number;
 }
@@ -108,6 +110,8 @@ export interface Receiver {
   failNext(count: number, answer: number | Answer): void;
   /** The call of this number, once it has arrived and its body is read. */
   arrived(number: number): Promise<Call>;
+  /** Forgets calls (numbers begin with 1 again), rows and keys; not the script. */
+  clear(): void;
   /** Cuts every connection and stops. */
   close(): Promise<void>;
 }
@@ -161,6 +165,7 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
     }
     try {
       if (answer.delayMs !== undefined) await delay(answer.delayMs, undefined, { signal: closing.signal });
+      if (answer.hold !== undefined) await Promise.race([answer.hold, once(response, 'close')]);
       await send(call, answer, response);
     } finally {
       const mine = memory.get(memoryKey(call));
@@ -220,6 +225,12 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
     failNext(count, answer) {
       const failure = typeof answer === 'number' ? problem(answer) : answer;
       for (let left = count; left > 0; left -= 1) forced.push(failure);
+    },
+    clear() {
+      calls.length = 0;
+      read.clear();
+      taken.clear();
+      memory.clear();
     },
     async close() {
       const closed = once(server, 'close');
@@ -290,6 +301,7 @@ function problem(status: number, detail?: string, errors?: Readonly<Record<strin
 }
 
 async function send(call: Call, answer: Answer, response: ServerResponse): Promise<void> {
+  if (response.closed) return;
   const { socket } = response;
   if (answer.send === 'none') {
     if (!response.closed) await once(response, 'close');

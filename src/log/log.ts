@@ -8,10 +8,10 @@ import type { Redactor } from './redact.ts';
 import { appendRotating, type RotatingFile } from './rotating-file.ts';
 
 /** From the most to the least severe; a level includes those before it. */
-export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
+type LogLevel = 'error' | 'warn' | 'info' | 'debug';
 
 /** Facts of an entry for machines: members of its JSON line. The text format leaves them out. */
-export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
+type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
 
 /** Where entries go and in which form. */
 export interface LogOptions {

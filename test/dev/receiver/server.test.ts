@@ -205,6 +205,30 @@ describe('a scripted receiver', () => {
     assert.equal((await post(`${receiver.url}/users`, ROWS)).body, 'abc');
   });
 
+  it('holds an answer until it is released', async () => {
+    const receiver = await start();
+    const { promise: hold, resolve: release } = Promise.withResolvers<void>();
+    receiver.failNext(1, { hold });
+    const reply = post(`${receiver.url}/users`, ROWS);
+    await receiver.arrived(1);
+    assert.equal((await post(`${receiver.url}/users`, ROWS)).status, 200);
+    assert.equal(receiver.calls()[0]?.status, undefined);
+    release();
+    assert.equal((await reply).status, 200);
+  });
+
+  it('forgets calls, rows and keys when it is cleared', async () => {
+    const receiver = await start({ idempotency: true });
+    await post(`${receiver.url}/users`, ROWS, { 'Idempotency-Key': 'k1' });
+    receiver.clear();
+    assert.deepEqual([receiver.calls().length, receiver.accepted('/users').size], [0, 0]);
+    await post(`${receiver.url}/users`, ROWS, { 'Idempotency-Key': 'k1' });
+    assert.deepEqual(
+      receiver.calls().map(({ number, taken }) => [number, taken]),
+      [[1, 2]],
+    );
+  });
+
   it('tells of each call when it is over', async () => {
     const told: (number | undefined)[] = [];
     const receiver = await start({ onCall: ({ status }) => told.push(status) });
