@@ -67,15 +67,11 @@ describe('FreeTDS', () => {
 go
 INSERT INTO ${table} (Id, Name, Pay, Born, Guid) VALUES (1, N'Siti 山田', 12.50, '2026-11-23T23:59:59.997', '0a1b2c3d-4e5f-6789-abcd-ef0123456789'), (2, NULL, NULL, NULL, NULL)
 go
-SELECT Id, Name, Pay, Guid FROM ${table} ORDER BY Id
+SELECT Id, Name, Pay FROM ${table} ORDER BY Id
 go
 `,
       );
-      assert.match(
-        output,
-        /1\s*\|Siti 山田\s*\|\s*12\.50\s*\|0A1B2C3D-4E5F-6789-ABCD-EF0123456789/i,
-        `${output}\n${errors}`,
-      );
+      assert.match(output, /1\s*\|Siti 山田\s*\|\s*12\.50/, `${output}\n${errors}`);
       assert.match(output, /2\s*\|NULL/);
       assert.deepEqual(await server.query('TAMHR_MDM', `SELECT Name, Pay, Born FROM ${table} WHERE Id = 1`), [
         { Name: 'Siti 山田', Pay: '12.50', Born: '2026-11-23T23:59:59.997' },
@@ -87,9 +83,9 @@ go
     const { output, errors } = await run(
       'tsql',
       login('standin-off'),
-      'SELECT 40 + 2 AS Answer, DB_NAME() AS Name\ngo\nexit\n',
+      "SELECT 40 + 2 AS Answer, DB_NAME() AS Name, CAST('0a1b2c3d-4e5f-6789-abcd-ef0123456789' AS uniqueidentifier) AS Id\ngo\nexit\n",
     );
-    assert.match(output, /42\s+TAMHR_MDM/, `${output}\n${errors}`);
+    assert.match(output, /42\s+TAMHR_MDM\s+0A1B2C3D-4E5F-6789-ABCD-EF0123456789/, `${output}\n${errors}`);
   });
 
   it('reads an answer of many packets', async () => {

@@ -100,14 +100,11 @@ export class Reply {
 
   /** Ends a batch. */
   finishBatch(inTransaction: boolean): void {
-    const done: DoneEvent = this.#pendingDone ?? { kind: 'done' };
-    const open = this.#unfinishedError !== undefined;
-    if (open && this.#pendingDone !== undefined) {
-      writeDone(this.#answer.out, 'done', { ...this.#pendingDone, more: true });
-      writeDone(this.#answer.out, 'done', { failed: true, inTransaction });
-      return;
-    }
-    writeDone(this.#answer.out, 'done', { rowCount: done.rowCount, failed: done.failed || open, inTransaction });
+    const { rowCount, failed } = this.#pendingDone ?? {
+      rowCount: undefined,
+      failed: this.#unfinishedError !== undefined,
+    };
+    writeDone(this.#answer.out, 'done', { rowCount, failed, inTransaction });
   }
 
   /**
