@@ -57,7 +57,7 @@ export interface ConfigOrigin {
  * message lists every problem on a line of its own.
  */
 export async function loadConfig({ file, cwd, env, secretsFile }: ConfigOrigin): Promise<Config> {
-  const path = file === undefined ? await findConfigFile(cwd) : resolve(cwd, file);
+  const { path, ignored } = file === undefined ? await findConfigFile(cwd) : { path: resolve(cwd, file), ignored: [] };
   const name = displayPath(path, cwd);
   const raw = await readConfigFile(path, cwd);
   const secrets = secretsFile === undefined ? undefined : await readSecretsFile(resolve(cwd, secretsFile), cwd);
@@ -65,7 +65,8 @@ export async function loadConfig({ file, cwd, env, secretsFile }: ConfigOrigin):
     variable: (variable) => secrets?.variables.get(variable) ?? env[variable],
     directory: dirname(path),
   });
-  const draft = new Draft(resolved.tree, formProblems(resolved));
+  const canShow = (at: Path) => mayShow(at) && !resolved.references.some(({ path }) => isSame(path, at));
+  const draft = new Draft(resolved.tree, formProblems(resolved, canShow), canShow);
   const connections = await readConnections(draft, dirname(path));
   checkConnectionName(draft, ['log', 'connection']);
   checkSchedule(draft);
@@ -85,6 +86,7 @@ export async function loadConfig({ file, cwd, env, secretsFile }: ConfigOrigin):
     ...(sound.schedule !== undefined && { schedule: { ...sound.schedule, timeZone } }),
     logging: readLogging(sound, dirname(path)),
     warnings: [
+      ...ignored.map((other) => `${other} is not read, since ${name} is`),
       ...(await clearSecretWarnings(path, name, raw as RawConfig)),
       ...(secrets?.warnings ?? []),
       ...tlsWarnings(connections.map(({ settings }) => settings)),
@@ -101,10 +103,13 @@ export async function loadConfig({ file, cwd, env, secretsFile }: ConfigOrigin):
 }
 
 /** What the schema says, without what follows from an unresolved reference. */
-function formProblems({ tree, references, problems }: Resolved): Problem[] {
-  const isAt = (path: Path) => (other: { readonly path: Path }) => formatPath(other.path) === formatPath(path);
-  const canShow = (path: Path) => mayShow(path) && !references.some(isAt(path));
-  return [...problems, ...validate(tree, canShow).filter(({ path }) => !problems.some(isAt(path)))];
+function formProblems({ tree, problems }: Resolved, canShow: (path: Path) => boolean): Problem[] {
+  const isUnresolved = (at: Path) => problems.some(({ path }) => isSame(path, at));
+  return [...problems, ...validate(tree, canShow).filter(({ path }) => !isUnresolved(path))];
+}
+
+function isSame(one: Path, other: Path): boolean {
+  return formatPath(one) === formatPath(other);
 }
 
 /** The connections that are sound; reports what is wrong with the others. */
@@ -125,12 +130,14 @@ function checkSchedule(draft: Draft): void {
   const path = ['schedule', 'cron'];
   const cron = draft.get<string>(path);
   if (cron === undefined) return;
-  const found = `found ${JSON.stringify(cron)}`;
   try {
-    if (nextDue({ cron, timeZone: 'UTC' }, new Date()) === undefined)
-      draft.report(path, `${found}, which is never due`);
+    if (nextDue({ cron, timeZone: 'UTC' }, new Date()) !== undefined) return;
+    draft.report(path, `found ${draft.show(path)}, which is never due`);
   } catch {
-    draft.report(path, `${found}, expected five fields such as "0 3 * * *" (minute hour day month weekday)`);
+    draft.report(
+      path,
+      `found ${draft.show(path)}, expected five fields such as "0 3 * * *" (minute hour day month weekday)`,
+    );
   }
 }
 

@@ -5,10 +5,13 @@ import type { Path, Problem } from './problem.ts';
 export class Draft {
   readonly #tree: unknown;
   readonly #problems: Problem[];
+  readonly #mayShow: (path: Path) => boolean;
 
-  constructor(tree: unknown, problems: readonly Problem[]) {
+  /** `mayShow` says of a path whether the value there may stand in a message. */
+  constructor(tree: unknown, problems: readonly Problem[], mayShow: (path: Path) => boolean) {
     this.#tree = tree;
     this.#problems = [...problems];
+    this.#mayShow = mayShow;
   }
 
   get problems(): readonly Problem[] {
@@ -18,6 +21,11 @@ export class Draft {
   /** `text` must not hold a value that may be secret. */
   report(path: Path, text: string): void {
     this.#problems.push({ path, text });
+  }
+
+  /** The value at a path for a message, as JSON; `a value` where it may be secret. */
+  show(path: Path): string {
+    return this.#mayShow(path) ? JSON.stringify(this.#at(path)) : 'a value';
   }
 
   /** Whether nothing is wrong at this path, below or above it. */

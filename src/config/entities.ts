@@ -5,7 +5,6 @@ import { columnsOf } from '../sync/map.ts';
 import type { Draft } from './draft.ts';
 import { didYouMean, type Path } from './problem.ts';
 import { DEFAULTS, type RawDestination, type RawEntity } from './schema.ts';
-import { timeZoneProblem } from './time-zone.ts';
 
 /**
  * The entity that a sound configuration describes: what is absent comes from the top-level destination `shared`, then
@@ -72,7 +71,7 @@ export function checkConnectionName(draft: Draft, path: Path): void {
   const name = draft.get<string>(path);
   const names = draft.children(['connections']).map((connection) => String(connection.at(-1)));
   if (name === undefined || names.includes(name)) return;
-  draft.report(path, `found ${JSON.stringify(name)}, expected a name in connections${didYouMean(name, names)}`);
+  draft.report(path, `found ${draft.show(path)}, expected a name in connections${didYouMean(name, names)}`);
 }
 
 /** Set by the tool, or not a client's to set. */
@@ -163,7 +162,7 @@ function checkField(draft: Draft, path: Path): void {
     const format = draft.get<string>([...path, key]);
     if (format === undefined || isDateFormat(format)) continue;
     const expected = `a date format of ${DATE_FORMAT_TOKENS.join(', ')}, other letters in '…'`;
-    draft.report([...path, key], `found ${JSON.stringify(format)}, expected ${expected}`);
+    draft.report([...path, key], `found ${draft.show([...path, key])}, expected ${expected}`);
   }
   checkTimeZone(draft, [...path, 'timeZone']);
 }
@@ -171,8 +170,18 @@ function checkField(draft: Draft, path: Path): void {
 /** Reports an unknown time zone that stands at `path`. */
 export function checkTimeZone(draft: Draft, path: Path): void {
   const zone = draft.get<string>(path);
-  const problem = zone === undefined ? undefined : timeZoneProblem(zone);
-  if (problem !== undefined) draft.report(path, problem);
+  if (zone === undefined || isTimeZone(zone)) return;
+  const near = didYouMean(zone, Intl.supportedValuesOf('timeZone'));
+  draft.report(path, `found ${draft.show(path)}, expected an IANA time zone${near}`);
+}
+
+function isTimeZone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Where columns are listed, the map reads no others. */
@@ -183,12 +192,13 @@ function checkColumns(draft: Draft, entity: Path): void {
   if (listed === undefined || key === undefined) return;
   const read = [...listed, key].flat();
   const folded = new Set(read.map((column) => column.toLowerCase()));
-  const fields = draft.children([...entity, 'map']).map((field) => [field.at(-1), draft.get<FieldMap>(field)] as const);
-  const sound = Object.fromEntries(fields.filter(([, field]) => field !== undefined)) as PayloadMap;
-  for (const column of columnsOf(sound) ?? []) {
-    if (folded.has(column.toLowerCase())) continue;
+  for (const field of draft.children([...entity, 'map'])) {
+    const map = draft.get<FieldMap>(field);
+    const [column] = map === undefined ? [] : (columnsOf({ field: map }) ?? []);
+    if (column === undefined || folded.has(column.toLowerCase())) continue;
+    const columnPath = typeof map === 'string' ? field : [...field, 'column'];
     const near = didYouMean(column, read);
-    draft.report(path, `the map needs the column ${JSON.stringify(column)}, which is not listed${near}`);
+    draft.report(columnPath, `found ${draft.show(columnPath)}, which source.columns does not list${near}`);
   }
 }
 
@@ -197,7 +207,11 @@ function checkNames(draft: Draft, entities: readonly Path[]): void {
   for (const path of entities) {
     const name = draft.get<string>([...path, 'name']);
     if (name === undefined) continue;
-    if (names.has(fold(name))) draft.report([...path, 'name'], `another entity is named ${JSON.stringify(name)} too`);
+    if (names.has(fold(name)))
+      draft.report(
+        [...path, 'name'],
+        `found ${draft.show([...path, 'name'])}, which is the name of another entity too`,
+      );
     names.add(fold(name));
   }
 }
@@ -205,17 +219,14 @@ function checkNames(draft: Draft, entities: readonly Path[]): void {
 function checkTrackingLabels(draft: Draft, entities: readonly Path[]): void {
   const owners = new Map<string, Path>();
   for (const entity of entities) {
-    const path = [...entity, 'trackingLabels'];
-    const name = draft.get<string>([...entity, 'name']);
-    for (const label of draft.get<readonly string[]>(path) ??
-      (draft.isIntact(path) && name !== undefined ? [name] : [])) {
+    const labels = draft.children([...entity, 'trackingLabels']);
+    for (const path of labels.length > 0 ? labels : [[...entity, 'name']]) {
+      const label = draft.get<string>(path);
+      if (typeof label !== 'string') continue;
       const owner = owners.get(fold(label));
       if (owner === undefined) owners.set(fold(label), entity);
       else if (owner !== entity) {
-        draft.report(
-          path,
-          `found ${JSON.stringify(label)}, which is a label of another entity too (they compare without case)`,
-        );
+        draft.report(path, `found ${draft.show(path)}, which is a tracking label of another entity too`);
       }
     }
   }

@@ -1,38 +1,62 @@
 /** Finds the configuration file and reads it as a JSON tree. */
-import { dirname, extname, join, relative, resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { extname, isAbsolute, join, relative, sep } from 'node:path';
 import { cosmiconfig, defaultLoaders } from 'cosmiconfig';
 import { SyncError } from '../sync/errors.ts';
 import { JsonSyntaxError, parseJson } from './json.ts';
 import { readFailure, readText } from './text-file.ts';
 
 /** Where a configuration is looked for, in the working directory alone, the first one found counts. */
-export const SEARCH_PLACES = ['sync.config.json', 'sync.config.yaml', 'sync.config.yml'];
+const SEARCH_PLACES = ['sync.config.json', 'sync.config.yaml', 'sync.config.yml'];
 
-/** The absolute path of the configuration file. Throws SyncError CONFIG_NOT_FOUND. */
-export async function findConfigFile(cwd: string): Promise<string> {
-  const place = (path: string | undefined) => SEARCH_PLACES.find((name) => path === join(resolve(cwd), name));
-  // Only the search: what cosmiconfig's own loaders say of a broken file quotes from it.
-  const found = () => ({});
-  const explorer = cosmiconfig('tamhr-sync', {
-    searchPlaces: SEARCH_PLACES,
-    searchStrategy: 'none',
-    ignoreEmptySearchPlaces: false,
-    cache: false,
-    loaders: { '.json': found, '.yaml': found, '.yml': found },
-  });
-  const path = (await explorer.search(cwd))?.filepath;
-  if (path !== undefined && place(path) !== undefined) return path;
+/** The configuration file that a directory holds. */
+export interface FoundFile {
+  /** Absolute. */
+  readonly path: string;
+  /** Names of further ones in the directory, which are not read. */
+  readonly ignored: readonly string[];
+}
+
+/** Looks for the configuration file. Throws SyncError CONFIG_NOT_FOUND. */
+export async function findConfigFile(cwd: string): Promise<FoundFile> {
+  const path = await search(cwd);
+  const places = SEARCH_PLACES.filter((name) => existsSync(join(cwd, name)));
+  if (path !== undefined) return { path, ignored: places.filter((name) => join(cwd, name) !== path) };
   throw new SyncError(
     'CONFIG_NOT_FOUND',
-    `There is no ${SEARCH_PLACES.join(', ')} in ${cwd}, or it cannot be read.`,
-    'Start the program in the directory of the configuration, or name its file with --config.',
+    places.length > 0
+      ? `${places.join(', ')} in ${cwd} cannot be read.`
+      : `There is no ${SEARCH_PLACES.slice(0, -1).join(', ')} or ${SEARCH_PLACES.at(-1)} in ${cwd}.`,
+    'Start the program in the directory of its configuration, or name the file with --config.',
   );
+}
+
+async function search(cwd: string): Promise<string | undefined> {
+  // Only the search: what cosmiconfig's own loaders say of a broken file quotes from it.
+  const found = () => ({});
+  try {
+    const explorer = cosmiconfig('tamhr-sync', {
+      searchPlaces: SEARCH_PLACES,
+      searchStrategy: 'none',
+      ignoreEmptySearchPlaces: false,
+      cache: false,
+      loaders: { '.json': found, '.yaml': found, '.yml': found },
+    });
+    return (await explorer.search(cwd))?.filepath;
+  } catch {
+    // https://github.com/cosmiconfig/cosmiconfig#usage-for-end-users
+    throw new SyncError(
+      'CONFIG_NOT_FOUND',
+      `The search for a configuration in ${cwd} failed: cosmiconfig's own settings there (package.json or .config/config.*) cannot be read.`,
+      'Correct them, or name the configuration file with --config.',
+    );
+  }
 }
 
 /** A path as a person reads it: relative where it lies below the working directory. */
 export function displayPath(path: string, cwd: string): string {
   const shown = relative(cwd, path);
-  return shown.startsWith('..') || dirname(shown) === shown ? path : shown;
+  return shown === '..' || shown.startsWith(`..${sep}`) || isAbsolute(shown) ? path : shown;
 }
 
 /**
@@ -80,11 +104,10 @@ function yamlTree(text: string, name: string): unknown {
     return JSON.parse(JSON.stringify(defaultLoaders['.yaml'](name, text) ?? null));
   } catch (error) {
     const { reason, mark } = error as { reason?: string; mark?: { line: number; column: number } };
-    if (reason === undefined || mark === undefined)
-      throw syntaxError('YAML', `${name}: found an alias inside its own anchor`);
+    const place = mark === undefined ? name : `${name}, line ${mark.line + 1}, column ${mark.column + 1}`;
     // From a quote or tag on, the reason is text from the file.
-    const said = reason.replace(/\s*["'`!].*$/s, '');
-    throw syntaxError('YAML', `${name}, line ${mark.line + 1}, column ${mark.column + 1}: ${said}`);
+    const said = reason?.replace(/\s*["'`!].*$/s, '') ?? 'found an alias inside its own anchor';
+    throw syntaxError('YAML', `${place}: ${said}`);
   }
 }
 

@@ -42,15 +42,16 @@ export async function resolveReferences(tree: unknown, scope: ReferenceScope): P
 
   async function walk(node: unknown, path: Path): Promise<unknown> {
     if (typeof node === 'string') return text(node, path);
-    if (Array.isArray(node)) return Promise.all(node.map((item, index) => walk(item, [...path, index])));
     if (typeof node !== 'object' || node === null) return node;
-    const members = Object.entries(node).map(async ([key, value]) => {
+    // One after the other, so that problems come in the file's order.
+    const members: [key: string, value: unknown][] = [];
+    for (const [key, value] of Object.entries(node)) {
       if (hasReference(key)) {
         problems.push({ path, unresolved: false, text: 'found a reference in a key, expected it in a value' });
       }
-      return [key, await walk(value, [...path, key])] as const;
-    });
-    return Object.fromEntries(await Promise.all(members));
+      members.push([key, await walk(value, [...path, Array.isArray(node) ? Number(key) : key])]);
+    }
+    return Array.isArray(node) ? members.map(([, value]) => value) : Object.fromEntries(members);
   }
 
   async function text(source: string, path: Path): Promise<string> {

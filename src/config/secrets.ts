@@ -14,9 +14,9 @@ export function isSecretName(name: string): boolean {
 /** Where a reference may bring in a secret; elsewhere (a table's name, a schedule) it brings in a name. */
 const SECRET_PLACES: readonly (string | number)[] = ['connections', 'destination', 'map', 'where', 'query'];
 
-/** Whether a value at this path may stand in a message. */
+/** Whether a value that stands at this path in the file itself may stand in a message. */
 export function mayShow(path: Path): boolean {
-  return !path.some((key) => ['connections', 'auth', 'headers', 'map', 'url', 'baseUrl'].includes(String(key)));
+  return !path.some((key) => ['connections', 'auth', 'headers', 'url', 'baseUrl'].includes(String(key)));
 }
 
 /**

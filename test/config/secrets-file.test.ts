@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { parseSecretsFile } from '../../src/config/secrets-file.ts';
+
+function variablesOf(text: string): Record<string, string> {
+  const { variables, badLines } = parseSecretsFile(text);
+  assert.deepEqual(badLines, []);
+  return Object.fromEntries(variables);
+}
+
+describe('parseSecretsFile', () => {
+  test('reads NAME=value lines with either line break, comments and empty lines', () => {
+    assert.deepEqual(variablesOf('# first\r\nA=1\r\n\r\n  B = two words \n#C=3\nD=x=y#z'), {
+      A: '1',
+      B: 'two words',
+      D: 'x=y#z',
+    });
+  });
+
+  test('keeps what stands in quotes as it is', () => {
+    assert.deepEqual(variablesOf(`A=" x "\nB='y"z'\nC="\nD=""\nE="a"b"`), {
+      A: ' x ',
+      B: 'y"z',
+      C: '"',
+      D: '',
+      E: 'a"b',
+    });
+  });
+
+  test('gives back every value of one line that stands in quotes', () => {
+    const value = fc.string({ unit: 'binary' }).filter((text) => !/[\r\n]/.test(text));
+    fc.assert(
+      fc.property(value, fc.constantFrom('"', "'"), (text, quote) => {
+        assert.deepEqual(variablesOf(`NAME=${quote}${text}${quote}`), { NAME: text });
+      }),
+    );
+  });
+
+  test('lets the last of two lines with one name hold', () => {
+    assert.deepEqual(variablesOf('A=1\nA=2'), { A: '2' });
+  });
+
+  test('tells the numbers of the lines that are none', () => {
+    assert.deepEqual(parseSecretsFile('A=1\nhunter2\nexport B=2\n=3').badLines, [2, 3, 4]);
+  });
+});
