@@ -14,6 +14,7 @@ import {
 import { Faults } from './faults.ts';
 import { createEngine } from './tsql/engine.ts';
 import { type Listener, listen } from './wire/listener.ts';
+import type { WindowsLogin } from './wire/ntlm.ts';
 import type { TlsMode } from './wire/prelogin.ts';
 import { splitTicks } from './wire/temporal.ts';
 
@@ -33,8 +34,10 @@ export interface SqlServerOptions {
   readonly storage?: string;
   /** Databases to create where they are missing. */
   readonly databases?: readonly string[];
-  /** Who may log in; the first is in the connection strings. */
-  readonly logins?: readonly { readonly userName: string; readonly password: string }[];
+  /** Who may log in: password by user name. The first is in the connection strings. */
+  readonly logins?: Readonly<Record<string, string>>;
+  /** A Windows account that may log in by NTLM; its sessions run as the first of `logins`. */
+  readonly windowsLogin?: WindowsLogin;
   /** 'on' (the default) gives each client what it wants, 'off' has no TLS, 'required' takes no client without. */
   readonly tls?: TlsMode;
   readonly minTlsVersion?: SecureVersion;
@@ -70,7 +73,9 @@ export interface SqlServer {
 
 /** Starts a stand-in; rejects with EADDRINUSE where the port is taken. */
 export async function startSqlServer(options: SqlServerOptions = {}): Promise<SqlServer> {
-  const logins = options.logins ?? [DEFAULT_LOGIN];
+  const logins = options.logins ?? { [DEFAULT_LOGIN.userName]: DEFAULT_LOGIN.password };
+  const [[userName, password] = ['', '']] = Object.entries(logins);
+  const login = { userName, password };
   const engine = createEngine({
     ...(options.storage === undefined ? {} : { storage: options.storage }),
     logins,
@@ -82,6 +87,7 @@ export async function startSqlServer(options: SqlServerOptions = {}): Promise<Sq
     engine,
     faults,
     port: options.port,
+    windowsLogin: options.windowsLogin && { ...options.windowsLogin, runsAs: login },
     tls: options.tls,
     minTlsVersion: options.minTlsVersion,
     maxTlsVersion: options.maxTlsVersion,
@@ -91,7 +97,7 @@ export async function startSqlServer(options: SqlServerOptions = {}): Promise<Sq
     engine.close();
     throw error;
   });
-  return new RunningServer(engine, listener, faults, options.record ? recorded : undefined, logins[0] ?? DEFAULT_LOGIN);
+  return new RunningServer(engine, listener, faults, options.record ? recorded : undefined, login);
 }
 
 class RunningServer implements SqlServer {

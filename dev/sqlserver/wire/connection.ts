@@ -6,12 +6,13 @@ import type { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SecureContext } from 'node:tls';
-import { type Engine, type EngineEvent, type Session, SqlServerError } from '../engine.ts';
+import { type Engine, type EngineEvent, type LoginRequest, type Session, SqlServerError } from '../engine.ts';
 import { type Faults, faultMessage, type Strike } from '../faults.ts';
 import { BulkLoad, BulkLoadCanceled } from './bulk.ts';
 import { ByteWriter, OutOfBytes, ProtocolError } from './bytes.ts';
 import { readLogin } from './login.ts';
 import { Answer, ClientMessage, ConnectionGone, endStream } from './messages.ts';
+import { makeChallenge, provesPassword, type WindowsLogin } from './ntlm.ts';
 import { type Packet, PacketDecoder, PacketStatus, PacketType } from './packets.ts';
 import { agreeOnEncryption, readPrelogin, type TlsMode, writePrelogin } from './prelogin.ts';
 import { PreparedStatements } from './prepared.ts';
@@ -24,6 +25,7 @@ import {
   writeLoginAck,
   writeMessage,
   writeResetChange,
+  writeSspi,
   writeTextChange,
   writeTransactionChange,
 } from './tokens.ts';
@@ -34,6 +36,8 @@ export interface ConnectionOptions {
   readonly faults: Faults;
   readonly tlsMode: TlsMode;
   readonly secureContext: SecureContext;
+  /** The Windows account that may log in, and the SQL login that its sessions run as. */
+  readonly windowsLogin: (WindowsLogin & { readonly runsAs: Pick<LoginRequest, 'userName' | 'password'> }) | undefined;
   /** The largest packet the server agrees to, in bytes. */
   readonly packetSize: number;
   /** Called with each statement's text before it runs. */
@@ -206,23 +210,27 @@ export class Connection {
       this.#tls = undefined;
       this.#output = this.#socket;
     }
-    const answer = this.#newAnswer();
-    const { out } = answer;
+    let refusal: SqlServerError | undefined;
     try {
       await this.#meetLoginFault(login.request.database, message.signal);
-      if (login.integratedSecurity) throw loginFailed('', 'The login is from an untrusted domain.');
-      this.#session = this.#options.engine.login(login.request);
+      const identity = login.integratedSecurity ? await this.#authenticateWindows() : {};
+      this.#session = this.#options.engine.login({ ...login.request, ...identity });
     } catch (error) {
       if (!(error instanceof SqlServerError)) throw error;
-      writeMessage(out, error.info);
+      refusal = error;
+    }
+    const answer = this.#newAnswer();
+    const { out } = answer;
+    if (refusal !== undefined) {
+      writeMessage(out, refusal.info);
       // SQL Server says both: which database it could not open, and that the login failed for it.
-      if (error.info.number === 4060) writeMessage(out, loginFailed(login.request.userName).info);
+      if (refusal.info.number === 4060) writeMessage(out, loginFailed(login.request.userName).info);
       writeDone(out, 'done', { failed: true });
       await answer.end();
       await this.#hangUp();
       return false;
     }
-    const { database } = this.#session;
+    const { database } = this.#session as Session;
     const packetSize = Math.min(
       Math.max(login.packetSize || INITIAL_PACKET_SIZE, LEAST_PACKET_SIZE),
       this.#options.packetSize,
@@ -238,6 +246,22 @@ export class Connection {
     await answer.end();
     this.#packetSize = packetSize;
     return true;
+  }
+
+  /** Challenges the client to prove its Windows password; the SQL login to go on as. Throws SqlServerError 18452, 18456. */
+  async #authenticateWindows(): Promise<Pick<LoginRequest, 'userName' | 'password'>> {
+    const { windowsLogin } = this.#options;
+    if (windowsLogin === undefined) {
+      throw refusedLogin(18_452, 'Login failed. The login is from an untrusted domain and cannot be used.');
+    }
+    const { message, nonce } = makeChallenge(windowsLogin.domain);
+    const answer = this.#newAnswer();
+    writeSspi(answer.out, message);
+    await answer.end();
+    const proof = await this.#nextMessage();
+    if (proof.type !== PacketType.sspi) throw new ProtocolError('no answer to the NTLM challenge');
+    if (provesPassword(await proof.body(), nonce, windowsLogin)) return windowsLogin.runsAs;
+    throw loginFailed(`${windowsLogin.domain}\\${windowsLogin.userName}`);
   }
 
   async #meetLoginFault(database: string, signal: AbortSignal): Promise<void> {
@@ -434,9 +458,12 @@ function information(number: number, message: string): Parameters<typeof writeMe
   return { number, severity: 10, state: 1, message, line: 1 };
 }
 
-function loginFailed(userName: string, reason = ''): SqlServerError {
-  const message = `Login failed for user '${userName}'.${reason === '' ? '' : ` ${reason}`}`;
-  return new SqlServerError({ number: 18_456, severity: 14, state: 1, message, line: 1 });
+function loginFailed(userName: string): SqlServerError {
+  return refusedLogin(18_456, `Login failed for user '${userName}'.`);
+}
+
+function refusedLogin(number: number, message: string): SqlServerError {
+  return new SqlServerError({ number, severity: 14, state: 1, message, line: 1 });
 }
 
 /** Waits as long as a fault delays or holds a statement, or until the client cancels. */

@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Server } from 'node:net';
 import type { SecureVersion } from 'node:tls';
 import type { Engine } from '../engine.ts';
 import type { Faults } from '../faults.ts';
-import { Connection } from './connection.ts';
+import { Connection, type ConnectionOptions } from './connection.ts';
 import { MAX_PACKET_SIZE } from './packets.ts';
 import type { TlsMode } from './prelogin.ts';
 import { serverContext } from './tls.ts';
@@ -20,6 +20,8 @@ export interface ListenOptions {
   /** TLSv1.2 if absent, as the newest that TDS 7 takes. */
   readonly minTlsVersion?: SecureVersion | undefined;
   readonly maxTlsVersion?: SecureVersion | undefined;
+  /** None if absent: a login with Windows credentials is refused. */
+  readonly windowsLogin?: ConnectionOptions['windowsLogin'];
   /** The largest packet the server agrees to, in bytes; 32,767 if absent. */
   readonly packetSize?: number | undefined;
   /** Called with each statement's text before it runs. */
@@ -38,7 +40,7 @@ export interface Listener {
 /** Listens; rejects with EADDRINUSE and the like. */
 export async function listen(options: ListenOptions): Promise<Listener> {
   const { minTlsVersion, maxTlsVersion } = options;
-  const shared = {
+  const shared: ConnectionOptions = {
     engine: options.engine,
     faults: options.faults,
     tlsMode: options.tls ?? 'on',
@@ -46,6 +48,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       ...(minTlsVersion === undefined ? {} : { minTlsVersion }),
       ...(maxTlsVersion === undefined ? {} : { maxTlsVersion }),
     }),
+    windowsLogin: options.windowsLogin,
     packetSize: Math.min(options.packetSize ?? MAX_PACKET_SIZE, MAX_PACKET_SIZE),
     record: options.record ?? (() => {}),
   };

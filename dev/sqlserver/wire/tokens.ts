@@ -20,6 +20,7 @@ export const Token = {
   row: 0xd1,
   nbcRow: 0xd2,
   envChange: 0xe3,
+  sspi: 0xed,
   done: 0xfd,
   doneProc: 0xfe,
   doneInProc: 0xff,
@@ -136,6 +137,12 @@ export function writeLoginAck(out: ByteWriter, tdsVersion: number): void {
       ),
     );
   });
+}
+
+/** SSPI: a message of the authentication inside the login. */
+export function writeSspi(out: ByteWriter, message: Uint8Array): void {
+  out.uint8(Token.sspi);
+  withLength(out, () => out.raw(message));
 }
 
 /** ENVCHANGE of a text: the database, the language, or the packet size. */

@@ -51,7 +51,7 @@ describe('the stand-in', () => {
 
   it('quotes a password in its connection strings where it must', async () => {
     const password = 'a;b"c=d ';
-    const server = await startSqlServer({ logins: [{ userName: 'tamhr', password }] });
+    const server = await startSqlServer({ logins: { tamhr: password } });
     const client = await SqlClient.connect(server.connectionString('TAMHR_LOG'));
     assert.deepEqual(await client.query('SELECT 1 AS One'), [{ One: 1 }]);
     await client.close();
