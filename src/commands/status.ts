@@ -1,0 +1,45 @@
+/** `tamhr-sync status`: reads the history from the log database and prints it. */
+import type { Command } from 'commander';
+import type { CommandContext } from './context.ts';
+import { entityOption, selectEntities } from './entities.ts';
+
+/** Runs that are listed. */
+const RUNS_SHOWN = 10;
+
+interface StatusCommandOptions {
+  readonly entity?: readonly string[];
+  readonly json?: true;
+}
+
+/**
+ * Adds the command to the program. It ends with 0 when it could report, warnings included, and with 69 when the log database
+ * could not be reached.
+ */
+export function register(program: Command, context: CommandContext): void {
+  program
+    .command('status')
+    .description('show what happened: the last run of each entity, what is overdue, when the next run is due')
+    .addOption(entityOption('show only this entity (repeat for several)'))
+    .option('--json', 'print one JSON document')
+    .action(async (options: StatusCommandOptions) => {
+      const config = await context.loadConfig();
+      const entities = selectEntities(config, options.entity);
+      const { openSqlServer } = await import('../sqlserver/open.ts');
+      const { statusDocument } = await import('../report/status-json.ts');
+      const server = openSqlServer(config.connections, config.logConnection);
+      try {
+        const history = await server.history(entities, RUNS_SHOWN);
+        const document = statusDocument(history, config.schedule, new Date());
+        const { stdout, env } = context.io;
+        if (options.json) stdout.write(`${JSON.stringify(document, null, 2)}\n`);
+        else {
+          const { statusText } = await import('../report/status-text.ts');
+          const { wantsColour } = await import('../report/colour.ts');
+          const columns = stdout.columns === undefined ? {} : { columns: stdout.columns };
+          stdout.write(statusText(document, { ...columns, colour: wantsColour(stdout, env) }));
+        }
+      } finally {
+        await server.close();
+      }
+    });
+}

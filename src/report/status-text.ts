@@ -1,0 +1,204 @@
+/** `status` for people: tables where the terminal is wide, stacked blocks where it is narrow; no line is longer than it. */
+import { type Paint, painter, type Style } from './colour.ts';
+import { formatCount, formatDuration, formatQuantity, timeFormatter } from './format.ts';
+import type { StatusDocument, StatusEntity, StatusRun, StatusWarning } from './status-json.ts';
+import { cut, printable, type TableCell, type TableColumn, table, widthOf, wrap } from './terminal-text.ts';
+
+/** From this width on an entity is a line of a table. */
+const TABLE_WIDTH = 130;
+
+/** Width of the block's labels, with the space around them. */
+const LABEL_WIDTH = 16;
+
+/** How the text is to look. */
+export interface StatusTextOptions {
+  /** The terminal's width, 80 where absent. */
+  readonly columns?: number;
+  readonly colour: boolean;
+}
+
+/** The whole report, ending with a line break. Times are in the schedule's zone, with their offset. */
+export function statusText(document: StatusDocument, { columns, colour }: StatusTextOptions): string {
+  const view: View = {
+    width: widthOf(columns),
+    paint: painter(colour),
+    time: timeFormatter(document.schedule?.timeZone ?? 'UTC'),
+  };
+  const sections = [
+    heading(document, view),
+    warningLines(document.warnings, view),
+    entityLines(document.entities, view),
+    runLines(document.runs, view),
+  ];
+  return `${sections
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join('\n'))
+    .join('\n\n')}\n`;
+}
+
+interface View {
+  readonly width: number;
+  readonly paint: Paint;
+  readonly time: (iso: string) => string;
+}
+
+function heading({ generatedAt, schedule }: StatusDocument, { width, time }: View): string[] {
+  const now = `Status at ${time(generatedAt)}${schedule === null ? '' : ` (${schedule.timeZone})`}`;
+  if (schedule === null)
+    return [cut(now, width), ...wrap('No schedule is configured: nothing is ever overdue.', width)];
+  const next = schedule.nextDueAt === null ? 'never' : time(schedule.nextDueAt);
+  return [cut(printable(now), width), cut(printable(`Next run due ${next} (cron ${schedule.cron})`), width)];
+}
+
+function warningLines(warnings: readonly StatusWarning[], { width, paint }: View): string[] {
+  const alarms = warnings.filter(({ level }) => level === 'alarm');
+  const others = warnings.filter(({ level }) => level === 'warning');
+  const lines = (list: readonly StatusWarning[], first: string, style: Style) =>
+    list.flatMap(({ entity, message }) =>
+      wrap(printable(entity === null ? message : `${entity}: ${message}`), width, first).map((line) =>
+        paint(style, line),
+      ),
+    );
+  return [...lines(alarms, 'ALARM  ', ['bold', 'red']), ...lines(others, 'warning  ', 'yellow')];
+}
+
+function entityLines(entities: readonly StatusEntity[], view: View): string[] {
+  if (view.width < TABLE_WIDTH) return entities.flatMap((entity, index) => entityBlock(entity, index > 0, view));
+  const columns: TableColumn[] = [
+    { title: 'Entity', min: 12 },
+    { title: 'Last run' },
+    { title: 'Took', align: 'right', drop: 3 },
+    { title: 'Outcome' },
+    { title: 'Sent', align: 'right' },
+    { title: 'In all', align: 'right', drop: 4 },
+    { title: 'Batches', drop: 2 },
+    { title: 'Last success' },
+    { title: 'Last error', min: 16, drop: 1 },
+  ];
+  const rows = entities.map((entity): TableCell[] => {
+    const { lastRun } = entity;
+    return [
+      printable(entity.entity),
+      timeOr(lastRun?.startedAt, 'never', view),
+      lastRun === null ? '' : durationOf(lastRun.durationMs),
+      outcomeCell(entity),
+      lastRun === null ? '' : formatCount(lastRun.counts.rowsAccepted),
+      formatCount(entity.trackedRows),
+      lastRun === null ? '' : batchesOf(entity),
+      successCell(entity, view),
+      errorOf(entity, view),
+    ];
+  });
+  return table(columns, rows, view.width, view.paint);
+}
+
+function entityBlock(entity: StatusEntity, spaced: boolean, view: View): string[] {
+  const { lastRun, trackedRows } = entity;
+  const { width, paint } = view;
+  const room = width - LABEL_WIDTH;
+  const label = (text: string) => `  ${text}`.padEnd(LABEL_WIDTH);
+  const line = (name: string, cell: TableCell) => {
+    const text = cut(typeof cell === 'string' ? cell : cell.text, room);
+    return `${label(name)}${typeof cell === 'string' ? text : paint(cell.style, text)}`;
+  };
+  const run =
+    lastRun === null
+      ? [line('last run', 'never')]
+      : [
+          line('last run', `${timeOr(lastRun.startedAt, '?', view)}, took ${durationOf(lastRun.durationMs)}`),
+          line('outcome', outcomeCell(entity)),
+        ];
+  const sent = formatQuantity(lastRun?.counts.rowsAccepted ?? 0, 'row');
+  return [
+    ...(spaced ? [''] : []),
+    paint('bold', cut(printable(entity.entity), width)),
+    ...run,
+    line(
+      'sent',
+      lastRun === null ? `${formatCount(trackedRows)} in all` : `${sent}, ${formatCount(trackedRows)} in all`,
+    ),
+    ...(lastRun === null ? [] : [line('batches', batchesOf(entity))]),
+    line('last success', successCell(entity, view)),
+    ...(entity.lastError === null ? [] : wrap(cut(errorOf(entity, view), 3 * room), width, label('last error'))),
+  ];
+}
+
+function outcomeCell({ lastRun }: StatusEntity): TableCell {
+  if (lastRun === null) return '';
+  const { outcome, counts } = lastRun;
+  const refused = counts.rowsRefused > 0 ? `, ${formatCount(counts.rowsRefused)} refused` : '';
+  const letters = counts.newDeadLetters > 0 ? `, ${formatCount(counts.newDeadLetters)} dead` : '';
+  const text = `${outcome}${refused}${letters}`;
+  if (outcome === 'failed' || outcome === 'aborted' || refused !== '') return { text, style: 'red' };
+  return outcome === 'done' ? { text, style: 'green' } : text;
+}
+
+function batchesOf({ lastRun }: StatusEntity): string {
+  const { batchesAccepted = 0, batchesRefused = 0, batchesUnresolved = 0 } = lastRun?.counts ?? {};
+  const open = batchesUnresolved > 0 ? `, ${formatCount(batchesUnresolved)} open` : '';
+  return `${formatCount(batchesAccepted)} ok, ${formatCount(batchesRefused)} failed${open}`;
+}
+
+/** The last good run; where there never was one, the last batch that was accepted. */
+function successCell({ lastGoodRunAt, lastSuccessAt, overdue }: StatusEntity, view: View): TableCell {
+  const text = timeOr(lastGoodRunAt ?? lastSuccessAt, 'never', view);
+  return overdue ? { text, style: 'red' } : text;
+}
+
+function errorOf({ lastError }: StatusEntity, view: View): string {
+  if (lastError === null) return '';
+  const status = lastError.httpStatus === null ? '' : `HTTP ${lastError.httpStatus}`;
+  const told = lastError.text.startsWith(status) ? lastError.text : `${status}: ${lastError.text}`;
+  return printable(`${timeOr(lastError.at, '?', view)} ${told}`);
+}
+
+function runLines(runs: readonly StatusRun[], view: View): string[] {
+  if (runs.length === 0) return [];
+  const number = (title: string, drop?: number): TableColumn => ({
+    title,
+    align: 'right',
+    ...(drop !== undefined && { drop }),
+  });
+  const columns: TableColumn[] = [
+    { title: 'Last runs' },
+    number('Took', 6),
+    { title: 'End' },
+    number('Sent'),
+    number('Refused', 7),
+    { title: 'Batches', drop: 5 },
+    { title: 'Host', min: 12, drop: 3 },
+    { title: 'Process', align: 'right', drop: 2 },
+    { title: 'Version', drop: 1 },
+    { title: 'Command', min: 12, drop: 4 },
+  ];
+  const rows = runs.map((run): TableCell[] => {
+    const { counts } = run;
+    return [
+      timeOr(run.startedAt, '?', view),
+      durationOf(run.durationMs),
+      endCell(run),
+      counts === null ? '' : formatCount(counts.rowsAccepted),
+      counts === null ? '' : formatCount(counts.rowsRefused),
+      counts === null ? '' : `${formatCount(counts.batchesAccepted)} ok, ${formatCount(counts.batchesRefused)} failed`,
+      printable(run.host),
+      String(run.processId),
+      printable(run.version),
+      printable(run.arguments),
+    ];
+  });
+  return table(columns, rows, view.width, view.paint);
+}
+
+function endCell({ state, exitCode }: StatusRun): TableCell {
+  if (state === 'running') return 'running';
+  const text = exitCode === null ? printable(state) : `exit ${exitCode}`;
+  return { text, style: exitCode === 0 ? 'green' : 'red' };
+}
+
+function timeOr(iso: string | null | undefined, otherwise: string, { time }: View): string {
+  return iso === null || iso === undefined ? otherwise : time(iso);
+}
+
+function durationOf(durationMs: number | null): string {
+  return durationMs === null ? '?' : formatDuration(durationMs);
+}

@@ -1,0 +1,96 @@
+/** The end of a run as text for people; `run --json` prints the RunSummary itself (docs/json/run.schema.json). */
+import { EXIT_CODES } from '../sync/exit-codes.ts';
+import type { EntitySummary, RunSummary } from '../sync/ports.ts';
+import { formatCount, formatDuration, formatQuantity } from './format.ts';
+import { printable, type TableColumn, table, widthOf, wrap } from './terminal-text.ts';
+
+/**
+ * A table of the entities, what was wrong, and the exit code's meaning; ends with a line break. `columns`: the terminal's
+ * width, 80 where absent.
+ */
+export function summaryText(summary: RunSummary, columns?: number): string {
+  const width = widthOf(columns);
+  const { dryRun, entities } = summary;
+  const notes = entities.flatMap((entity) => notesOf(entity, dryRun).flatMap((note) => noteLines(note, width)));
+  const lines = [
+    ...(dryRun ? ['Dry run: nothing was sent or stored.', ''] : []),
+    ...(entities.length === 0 ? ['No entity was run.'] : entityTable(summary, width)),
+    '',
+    ...(notes.length > 0 ? [...notes, ''] : []),
+    ...wrap(`Exit code ${summary.exitCode}: ${meaning(summary)}`, width),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function entityTable({ dryRun, entities }: RunSummary, width: number): string[] {
+  const count = (title: string, drop?: number): TableColumn => ({
+    title,
+    align: 'right',
+    ...(drop !== undefined && { drop }),
+  });
+  const columns: TableColumn[] = [
+    { title: 'Entity', min: 8 },
+    { title: 'Result' },
+    count('Read', 4),
+    count('Tracked', 3),
+    ...(dryRun ? [count('To send')] : [count('Sent'), count('Refused')]),
+    count('Batches', 1),
+    count('Time', 2),
+  ];
+  const rows = entities.map((entity) => [
+    printable(entity.entity),
+    entity.state,
+    formatCount(entity.read),
+    formatCount(entity.tracked),
+    ...(dryRun
+      ? [formatCount(entity.pending - entity.newDeadLetters)]
+      : [formatCount(entity.accepted), formatCount(entity.refused)]),
+    formatCount(entity.batches.pending),
+    formatDuration(entity.durationMs),
+  ]);
+  return table(columns, rows, width, (_style, text) => text);
+}
+
+/** A sentence about an entity, and what to do about it. */
+interface Note {
+  readonly text: string;
+  readonly hint?: string;
+}
+
+function notesOf(entity: EntitySummary, dryRun: boolean): Note[] {
+  const { refused, unresolved, newDeadLetters, oldDeadLetters, batches, error } = entity;
+  const rowsIn = (rows: number, count: number) =>
+    `${formatQuantity(rows, 'row')} in ${formatQuantity(count, 'batch', 'batches')}`;
+  const notes: Note[] = [];
+  if (error !== undefined) notes.push({ text: error.message, hint: error.hint });
+  if (refused > 0) {
+    notes.push({ text: `${rowsIn(refused, batches.refused)} were refused; the next run sends them again.` });
+  }
+  if (unresolved > 0) {
+    notes.push({
+      text: `${rowsIn(unresolved, batches.unresolved)} ended without a recorded answer; the next run sends the same bytes again.`,
+    });
+  }
+  if (newDeadLetters > 0) {
+    const become = dryRun ? 'cannot be sent and would become' : 'cannot be sent and became';
+    notes.push({ text: `${formatQuantity(newDeadLetters, 'row')} ${become} dead letters.` });
+  }
+  if (oldDeadLetters > 0) {
+    notes.push({ text: `${formatQuantity(oldDeadLetters, 'row')} of earlier runs still cannot be sent.` });
+  }
+  return notes.map(({ text, ...rest }) => ({ text: named(entity.entity, text), ...rest }));
+}
+
+/** Messages of errors begin with the entity's name already. */
+function named(entity: string, text: string): string {
+  return text.startsWith(`${entity}: `) ? text : `${entity}: ${text}`;
+}
+
+function noteLines({ text, hint }: Note, width: number): string[] {
+  return [...wrap(printable(text), width), ...(hint === undefined ? [] : wrap(printable(hint), width, '  '))];
+}
+
+function meaning({ dryRun, exitCode }: RunSummary): string {
+  if (dryRun && exitCode === 0) return 'every source could be read and nothing was sent';
+  return EXIT_CODES[exitCode] ?? 'unknown';
+}
