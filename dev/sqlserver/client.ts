@@ -9,7 +9,7 @@ export type ClientValue = string | number | boolean | Date | Buffer | null;
 export type ClientRow = Record<string, ClientValue>;
 
 /** A parameter: a plain value (string, whole number, bigint, boolean, Date, Buffer, null as nvarchar) or one with its type. */
-export type ClientParameter = string | number | bigint | boolean | Date | Buffer | null | TypedParameter;
+type ClientParameter = string | number | bigint | boolean | Date | Buffer | null | TypedParameter;
 
 /** A parameter of a type that the value alone does not tell. */
 export interface TypedParameter {

@@ -24,7 +24,7 @@ export { testAuthority } from './wire/tls.ts';
 export const DEFAULT_LOGIN = { userName: 'sa', password: 'Stand-in-1' } as const;
 
 /** The databases that exist unless others are given. */
-export const DEFAULT_DATABASES: readonly string[] = ['TAMHR_MDM', 'TAMHR_ESS', 'TAMHR_LOG'];
+const DEFAULT_DATABASES: readonly string[] = ['TAMHR_MDM', 'TAMHR_ESS', 'TAMHR_LOG'];
 
 /** How to start the stand-in. */
 export interface SqlServerOptions {
@@ -49,7 +49,7 @@ export interface SqlServerOptions {
 }
 
 /** A row as {@link SqlServer.query} gives it: GUIDs and times as text, exact numbers as text, binary as Uint8Array. */
-export type PlainRow = Record<string, string | number | Uint8Array | null>;
+type PlainRow = Record<string, string | number | Uint8Array | null>;
 
 /** A running stand-in. */
 export interface SqlServer {

@@ -27,7 +27,7 @@ export const Token = {
 } as const;
 
 /** Bits of DONE's status. */
-export const DoneStatus = { more: 0x01, error: 0x02, inTransaction: 0x04, count: 0x10, attention: 0x20 } as const;
+const DoneStatus = { more: 0x01, error: 0x02, inTransaction: 0x04, count: 0x10, attention: 0x20 } as const;
 
 const SELECT = 0xc1;
 const COLUMN_NULLABLE = 0x0001;

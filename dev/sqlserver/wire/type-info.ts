@@ -7,7 +7,7 @@ import { type ByteReader, type ByteWriter, ProtocolError } from './bytes.ts';
 import { COLLATION } from './collation.ts';
 
 /** The one-byte type tokens that the stand-in sends or accepts. */
-export const TypeToken = {
+const TypeToken = {
   null: 0x1f,
   tinyint: 0x30,
   bit: 0x32,
@@ -48,7 +48,7 @@ const MAX_LENGTH = 0xffff;
 const NO_COLLATION = new Uint8Array(5);
 
 /** How a value follows its type: bare, behind a length of 1, 2 or 4 bytes, in chunks (PLP), or behind a text pointer. */
-export type Layout = 'fixed' | 'byteLength' | 'shortLength' | 'longLength' | 'chunks' | 'nothing';
+type Layout = 'fixed' | 'byteLength' | 'shortLength' | 'longLength' | 'chunks' | 'nothing';
 
 /** A type as a client described it. */
 export interface WireType {
