@@ -439,8 +439,12 @@ export class Connection {
       await outlast(strike, signal);
     }
     if (signal.aborted) return;
-    await reply.write(await this.#tryRun(run, reply));
-    if (strike !== undefined && 'drop' in strike.action) throw new ConnectionLost(false);
+    const events = await this.#tryRun(run, reply);
+    if (strike !== undefined && 'drop' in strike.action) {
+      for await (const _event of events);
+      throw new ConnectionLost(false);
+    }
+    await reply.write(events);
   }
 
   /** An error that is thrown before the first event is answered like one that comes later. */
