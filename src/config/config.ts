@@ -193,9 +193,18 @@ function tlsWarnings(connections: readonly ConnectionSettings[]): string[] {
   });
 }
 
-function invalid(name: string, problems: readonly Problem[], { problems: references }: Resolved): SyncError {
-  const onlyUnresolved = references.every(({ unresolved }) => unresolved) && references.length === problems.length;
-  const lines = new Set(problems.map(({ path, text }) => `\n  ${formatPath(path)}: ${text}`));
+function invalid(name: string, problems: readonly Problem[], resolved: Resolved): SyncError {
+  const onlyUnresolved = problems.every((problem) =>
+    resolved.problems.some((other) => other === problem && other.unresolved),
+  );
+  const lines = new Set(
+    problems.map(({ path, text }) => {
+      const origins = resolved.references
+        .filter((reference) => isSame(reference.path, path))
+        .map(({ source }) => source);
+      return `\n  ${formatPath(path)}: ${text}${origins.length > 0 ? ` (with ${origins.join(', ')})` : ''}`;
+    }),
+  );
   return new SyncError(
     onlyUnresolved ? 'SECRET_UNRESOLVED' : 'CONFIG_INVALID',
     `${name} is invalid (${lines.size} ${lines.size === 1 ? 'problem' : 'problems'}):${[...lines].join('')}`,

@@ -4,13 +4,15 @@ import type { Path, Problem } from './problem.ts';
 import { readFailure, readText } from './text-file.ts';
 
 /** A problem of a reference; `unresolved` where it is well formed and what it names is missing. */
-export interface ReferenceProblem extends Problem {
+interface ReferenceProblem extends Problem {
   readonly unresolved: boolean;
 }
 
 /** A value that a reference stood for, and the path of the string that it stands in. */
 export interface ResolvedReference {
   readonly path: Path;
+  /** The reference: `${env:NAME}`. */
+  readonly source: string;
   readonly value: string;
 }
 
@@ -68,7 +70,7 @@ export async function resolveReferences(tree: unknown, scope: ReferenceScope): P
       }
       const value = await look(scheme, name, path);
       if (value === undefined) broken = true;
-      else references.push({ path, value });
+      else references.push({ path, source: all, value });
       result += value ?? '';
     }
     return broken ? source : result + source.slice(end);

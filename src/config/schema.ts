@@ -376,7 +376,7 @@ export interface RawDestination {
 }
 
 /** A field of a map that is written as an object in the file. */
-export interface RawField {
+interface RawField {
   readonly column?: string;
   readonly default?: Json;
   readonly cases?: Readonly<Record<string, Json>>;

@@ -735,7 +735,7 @@ const MISTAKES: [name: string, change: (tree: ReturnType<typeof smallConfig>) =>
     [
       'connections.main: ${env:NONE} is not resolved: neither the secrets file nor the environment has NONE',
       'destination.baseUrl: ${file:none} is not resolved: there is no such file',
-      'entities[0].changes: found text, expected "new"',
+      'entities[0].changes: found text, expected "new" (with ${env:WORD})',
       'entities[1].batchsize: unknown key, expected "name", "enabled", "trackingLabels", "source", "destination", "changes" or "map"',
       'entities[0].map.A.format: found "Y", expected a date format of yyyy, yy, MM, dd, HH, mm, ss, fff, other letters in \'…\'',
     ],
@@ -752,6 +752,16 @@ describe('every problem is told at once, with its path, for', () => {
       assert.doesNotMatch(problems.join('\n'), /hunter2/);
     });
   }
+
+  test('and a value that references brought in is told by their names', async (t) => {
+    const tree = smallConfig();
+    tree.destination.auth = { type: 'bearer', token: '${env:EMPTY}' };
+    tree.connections.main = 'Server=${env:EMPTY};Database=MDM;User ID=u;Password=${env:DB_PASSWORD}';
+    assert.deepEqual(await problemsOf(t, tree, { env: { EMPTY: '' } }), [
+      'destination.auth.token: found empty text, expected text (with ${env:EMPTY})',
+      'connections.main: Data Source (Server) is missing (with ${env:EMPTY}, ${env:DB_PASSWORD})',
+    ]);
+  });
 
   test('and the message says how many and what to do', async (t) => {
     const error = await errorOf(load(t, { ...smallConfig(), log: {}, x: 1 }));

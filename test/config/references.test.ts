@@ -21,9 +21,9 @@ describe('resolveReferences', () => {
     );
     assert.deepEqual(tree, { a: ['xalphayalpha', 1, null], b: { c: 'alpha' } });
     assert.deepEqual(references, [
-      { path: ['a', 0], value: 'alpha' },
-      { path: ['a', 0], value: 'alpha' },
-      { path: ['b', 'c'], value: 'alpha' },
+      { path: ['a', 0], source: '${env:A}', value: 'alpha' },
+      { path: ['a', 0], source: '${env:A}', value: 'alpha' },
+      { path: ['b', 'c'], source: '${env:A}', value: 'alpha' },
     ]);
   });
 
