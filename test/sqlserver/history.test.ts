@@ -1,0 +1,226 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, describe, it } from 'node:test';
+import { readHistory } from '../../src/sqlserver/history.ts';
+import { createLogDatabase } from '../../src/sqlserver/log-database.ts';
+import { migrate } from '../../src/sqlserver/migrate.ts';
+import { createPool } from '../../src/sqlserver/pool.ts';
+import type { EntityHistory } from '../../src/sync/history.ts';
+import type { EntityIdentity, EntitySummary, Ledger, LogDatabase, Outcome } from '../../src/sync/ports.ts';
+import { useSqlServer } from '../support/sqlserver.ts';
+import { batchOf, entityNamed, settingsOf, USERS, usePool } from './fixture.ts';
+
+const ACCEPTED: Outcome = { state: 'accepted', attempts: [{ startedAt: new Date(), durationMs: 10, status: 200 }] };
+const REFUSED: Outcome = {
+  state: 'refused',
+  attempts: [{ startedAt: new Date(), durationMs: 10, status: 500, error: 'HTTP 500: no' }],
+};
+
+function summaryOf(entity: EntityIdentity, changes: Partial<EntitySummary> = {}): EntitySummary {
+  return {
+    entity: entity.name,
+    state: 'done',
+    startedAt: new Date().toISOString(),
+    durationMs: 1234,
+    read: 0,
+    tracked: 0,
+    pending: 0,
+    accepted: 0,
+    refused: 0,
+    unresolved: 0,
+    newDeadLetters: 0,
+    oldDeadLetters: 0,
+    batches: { pending: 0, accepted: 0, refused: 0, unresolved: 0 },
+    ...changes,
+  };
+}
+
+describe('the history', () => {
+  const server = useSqlServer();
+  const pool = usePool(server, 'log');
+  let database: LogDatabase;
+  before(async () => {
+    const settings = await settingsOf(server.connectionString('log'));
+    await migrate(settings, { check: false });
+    database = createLogDatabase(createPool(settings, 'LOG_DATABASE', 4));
+  });
+  after(() => database.close());
+
+  async function historyOf(entity: EntityIdentity): Promise<EntityHistory> {
+    const { entities, migrated } = await readHistory(await pool(), [entity], 10);
+    assert.equal(migrated, true);
+    const [history] = entities;
+    assert.ok(history);
+    return history;
+  }
+
+  /** A run that does `work` under the entity's lock and ends with that summary, or without one. */
+  async function run(
+    entity: EntityIdentity,
+    work: (ledger: Ledger) => Promise<void>,
+    summary?: EntitySummary,
+  ): Promise<string> {
+    const runId = randomUUID();
+    await database.startRun({ runId, host: 'worker-1', processId: 1, version: '0.1.0', arguments: 'run' });
+    const lock = await database.lock(entity, runId);
+    assert.ok(!('heldBy' in lock));
+    await work(lock.ledger);
+    if (summary === undefined) return runId;
+    await lock.release();
+    await database.finishRun(runId, 'finished', 0, {
+      runId,
+      dryRun: false,
+      startedAt: summary.startedAt,
+      durationMs: summary.durationMs,
+      exitCode: 0,
+      entities: [summary],
+    });
+    return runId;
+  }
+
+  it('of an entity that no run came to says nothing but zero', async () => {
+    assert.deepEqual(await historyOf(entityNamed('Never')), {
+      entity: 'Never',
+      trackedRows: 0,
+      unresolved: [],
+      deadLetters: 0,
+    });
+  });
+
+  it('tells the last run, what it sent, and all that was ever sent', async () => {
+    const entity: EntityIdentity = { ...entityNamed('Busy'), trackingLabels: ['Busy', 'BusyOld'] };
+    await server.execute('log', "INSERT INTO dbo.TB_R_SYNC_TRACKING (EntityType, EntityId) VALUES (N'BusyOld', N'x')");
+    const runId = await run(
+      entity,
+      async (ledger) => {
+        for (const [keys, outcome] of [
+          [['a', 'b'], ACCEPTED],
+          [['c'], REFUSED],
+        ] as const) {
+          const batch = batchOf(keys);
+          await ledger.reserve(batch);
+          await ledger.settle(batch, outcome);
+        }
+        await ledger.deadLetter([{ key: 'd', reason: 'x' }]);
+      },
+      summaryOf(entity, {
+        accepted: 2,
+        refused: 1,
+        newDeadLetters: 1,
+        batches: { pending: 2, accepted: 1, refused: 1, unresolved: 0 },
+      }),
+    );
+    const history = await historyOf(entity);
+    assert.equal(history.trackedRows, 3);
+    assert.equal(history.deadLetters, 1);
+    assert.equal(history.lastRun?.run.runId, runId);
+    assert.equal(history.lastRun.state, 'done');
+    assert.equal(history.lastRun.durationMs, 1234);
+    assert.deepEqual(history.lastRun.counts, {
+      rowsAccepted: 2,
+      rowsRefused: 1,
+      batchesAccepted: 1,
+      batchesRefused: 1,
+      batchesUnresolved: 0,
+      newDeadLetters: 1,
+    });
+    assert.equal(history.lastError?.text, 'HTTP 500: no');
+    assert.equal(history.lastError.httpStatus, 500);
+    assert.ok(history.lastSuccessAt && Math.abs(Date.now() - history.lastSuccessAt.getTime()) < 60_000);
+    assert.equal(history.lastGoodRunAt, undefined);
+    assert.equal(history.lockedSince, undefined);
+  });
+
+  it('counts a run with nothing to send as good', async () => {
+    const entity = entityNamed('Idle');
+    await run(entity, async () => {}, summaryOf(entity));
+    const history = await historyOf(entity);
+    assert.ok(history.lastGoodRunAt);
+    assert.equal(history.lastSuccessAt, undefined);
+    assert.equal(history.lastRun?.state, 'done');
+  });
+
+  it('tells what stopped an entity as a whole', async () => {
+    const entity = entityNamed('Stopped');
+    const error = { code: 'SOURCE_MISSING', message: 'Stopped: dbo.X is not there', hint: 'y' };
+    await run(entity, async () => {}, summaryOf(entity, { state: 'failed', error }));
+    const history = await historyOf(entity);
+    assert.equal(history.lastError?.text, 'Stopped: dbo.X is not there');
+    assert.equal(history.lastRun?.state, 'failed');
+    assert.equal(history.lastGoodRunAt, undefined);
+  });
+
+  it('passes over a run that found the entity locked', async () => {
+    const entity = entityNamed('Passed');
+    const good = await run(entity, async () => {}, summaryOf(entity));
+    await run(entity, async () => {}, summaryOf(entity, { state: 'locked' }));
+    assert.equal((await historyOf(entity)).lastRun?.run.runId, good);
+  });
+
+  it('counts what a run did that died, and names the batch it left', async () => {
+    const entity = entityNamed('Dead');
+    const left = batchOf(['c', 'd']);
+    const runId = await run(entity, async (ledger) => {
+      const batch = batchOf(['a', 'b']);
+      await ledger.reserve(batch);
+      await ledger.settle(batch, ACCEPTED);
+      await ledger.reserve(left);
+    });
+    const history = await historyOf(entity);
+    assert.equal(history.lastRun?.run.runId, runId);
+    assert.equal(history.lastRun.state, undefined);
+    assert.equal(history.lastRun.counts.rowsAccepted, 2);
+    assert.equal(history.lastRun.counts.batchesUnresolved, 1);
+    assert.deepEqual(
+      history.unresolved.map(({ batchId, rows }) => [batchId, rows]),
+      [[left.id, 2]],
+    );
+    assert.ok(history.lockedSince);
+  });
+
+  it('lists the newest runs first, as many as were asked for', async () => {
+    const { runs } = await readHistory(await pool(), [], 3);
+    assert.equal(runs.length, 3);
+    const starts = runs.map(({ startedAt }) => startedAt.getTime());
+    assert.deepEqual(
+      starts,
+      [...starts].sort((a, b) => b - a),
+    );
+    assert.equal(runs[0]?.host, 'worker-1');
+  });
+});
+
+describe('the history of a ledger that only the old job wrote', () => {
+  const server = useSqlServer({ seed: { rows: 0, oldJob: { rows: 10, labels: ['User', 'Users'] } } });
+  const pool = usePool(server, 'log');
+
+  it('says that it was not migrated, and what is known all the same', async () => {
+    await server.execute(
+      'log',
+      `INSERT INTO dbo.TB_R_Log (ID, ApplicationName, LogID, LogCategory, Activity, ApplicationModule, IPHostName, Status,
+         CreatedBy, CreatedOn, ModifiedBy, ModifiedOn, RowStatus, ExceptionMessage)
+       VALUES (NEWID(), N'old', N'1', N'DataSync', N'Sync Batch: Users', N'old', N'h', N'Failure', N'System',
+         '2099-01-01T00:00:00', N'System', '2099-01-01T00:00:00', 1, N'Duplicate e-mail dewi@example.com')`,
+    );
+    const history = await readHistory(await pool(), [USERS], 10);
+    assert.equal(history.migrated, false);
+    assert.deepEqual(history.runs, []);
+    const [users] = history.entities;
+    assert.equal(users?.trackedRows, 10);
+    assert.ok(users.lastSuccessAt instanceof Date);
+    assert.equal(users.lastError?.at.toISOString(), '2099-01-01T00:00:00.000Z');
+    assert.doesNotMatch(users.lastError.text, /dewi/);
+    assert.deepEqual(users.unresolved, []);
+  });
+
+  it('of a database without any table is empty', async (t) => {
+    const empty = createPool(await settingsOf(server.connectionString('master')), 'LOG_DATABASE', 1);
+    t.after(() => empty.close());
+    const history = await readHistory(empty, [USERS], 10);
+    assert.deepEqual(history, {
+      migrated: false,
+      entities: [{ entity: 'Users', trackedRows: 0, unresolved: [], deadLetters: 0 }],
+      runs: [],
+    });
+  });
+});

@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { before, describe, it, type TestContext } from 'node:test';
+import { createLogDatabase } from '../../src/sqlserver/log-database.ts';
+import { migrate } from '../../src/sqlserver/migrate.ts';
+import { createPool } from '../../src/sqlserver/pool.ts';
+import type { EntityLock, LockHolder, LogDatabase, RunStart, RunSummary } from '../../src/sync/ports.ts';
+import { itOnStandIn, useSqlServer } from '../support/sqlserver.ts';
+import { batchOf, entityNamed, settingsOf } from './fixture.ts';
+
+function runStart(host = 'worker-1'): RunStart {
+  return { runId: randomUUID(), host, processId: 4711, version: '0.1.0', arguments: 'run --entity Users' };
+}
+
+function isLock(lock: EntityLock | { readonly heldBy: LockHolder }): asserts lock is EntityLock {
+  assert.ok(!('heldBy' in lock), 'another run holds the lock');
+}
+
+describe('the log database', () => {
+  const server = useSqlServer();
+  before(async () => {
+    await migrate(await settingsOf(server.connectionString('log')), { check: false });
+  });
+
+  async function open(t?: TestContext): Promise<LogDatabase> {
+    const database = createLogDatabase(createPool(await settingsOf(server.connectionString('log')), 'LOG_DATABASE', 4));
+    t?.after(() => database.close());
+    return database;
+  }
+
+  const runRow = async (runId: string) =>
+    (
+      await server.query(
+        'log',
+        `SELECT State, ExitCode, Host, ProcessId, Version, Arguments, Summary, FinishedAt
+         FROM dbo.TB_R_SYNC_RUN WHERE RunId = '${runId}'`,
+      )
+    )[0];
+
+  it('stores a run from its start to its end', async (t) => {
+    const database = await open(t);
+    const run = runStart();
+    await database.startRun(run);
+    const started = {
+      State: 'running',
+      ExitCode: null,
+      Host: 'worker-1',
+      ProcessId: 4711,
+      Version: '0.1.0',
+      Arguments: 'run --entity Users',
+      Summary: null,
+      FinishedAt: null,
+    };
+    assert.deepEqual(await runRow(run.runId), started);
+    const summary: RunSummary = {
+      runId: run.runId,
+      dryRun: false,
+      startedAt: '2026-11-23T03:00:00.000Z',
+      durationMs: 12,
+      exitCode: 1,
+      entities: [],
+    };
+    await database.finishRun(run.runId, 'finished', 1, summary);
+    const finished = await runRow(run.runId);
+    assert.ok(finished?.FinishedAt instanceof Date);
+    assert.deepEqual(JSON.parse(String(finished.Summary)), summary);
+    assert.deepEqual({ ...finished, Summary: null, FinishedAt: null }, { ...started, State: 'finished', ExitCode: 1 });
+  });
+
+  describe('locks an entity', () => {
+    it('for one run at a time, and says who holds it since when', async (t) => {
+      const [first, second] = [await open(t), await open(t)];
+      const run = runStart('worker-7');
+      await first.startRun(run);
+      const lock = await first.lock(entityNamed('One'), run.runId);
+      isLock(lock);
+      const refused = await second.lock(entityNamed('One'), randomUUID());
+      assert.ok('heldBy' in refused);
+      const { since, ...holder } = refused.heldBy;
+      assert.deepEqual(holder, { runId: run.runId, host: 'worker-7', processId: 4711 });
+      assert.ok(since && Math.abs(Date.now() - since.getTime()) < 60_000);
+      await lock.release();
+      const later = await second.lock(entityNamed('One'), randomUUID());
+      isLock(later);
+      await later.release();
+    });
+
+    it('and no other entity', async (t) => {
+      const [first, second] = [await open(t), await open(t)];
+      isLock(await first.lock(entityNamed('Left'), randomUUID()));
+      isLock(await second.lock(entityNamed('Right'), randomUUID()));
+    });
+
+    it('with a ledger that may write while it is held, and not after', async (t) => {
+      const database = await open(t);
+      const lock = await database.lock(entityNamed('Write'), randomUUID());
+      isLock(lock);
+      await lock.ledger.reserve(batchOf(['1']));
+      await lock.release();
+      await assert.rejects(lock.ledger.reserve(batchOf(['2'])), { code: 'LOCK_LOST' });
+    });
+
+    it('until its connections are closed, however the run ended', async (t) => {
+      const dying = await open();
+      const run = runStart();
+      await dying.startRun(run);
+      isLock(await dying.lock(entityNamed('Dying'), run.runId));
+      await dying.close();
+      const next = await open(t);
+      isLock(await next.lock(entityNamed('Dying'), randomUUID()));
+      assert.equal((await runRow(run.runId))?.State, 'aborted');
+    });
+
+    it('and leaves the record of a run alone that ended well', async (t) => {
+      const database = await open(t);
+      const run = runStart();
+      await database.startRun(run);
+      const lock = await database.lock(entityNamed('Well'), run.runId);
+      isLock(lock);
+      await lock.release();
+      isLock(await database.lock(entityNamed('Well'), randomUUID()));
+      assert.equal((await runRow(run.runId))?.State, 'running');
+    });
+
+    itOnStandIn(
+      'until the connection is lost: then it says so, another run may take over, and this one writes nothing',
+      async () => {
+        const [first, second] = [await open(), await open()];
+        const lock = await first.lock(entityNamed('Lost'), randomUUID());
+        isLock(lock);
+        assert.equal(lock.lost.aborted, false);
+        const lost = new Promise((resolve) => lock.lost.addEventListener('abort', resolve));
+        server.standIn.dropConnections();
+        await lost;
+        await lock.ledger.reserve(batchOf(['1']));
+        const taken = await second.lock(entityNamed('Lost'), randomUUID());
+        isLock(taken);
+        await assert.rejects(lock.ledger.reserve(batchOf(['2'])), { code: 'LOCK_LOST' });
+        await lock.release();
+        await taken.ledger.reserve(batchOf(['3']));
+        await first.close();
+        await second.close();
+      },
+    );
+
+    itOnStandIn('or fails as the log database does, and holds nothing', async () => {
+      const [first, second] = [await open(), await open()];
+      const fault = server.faults.add({
+        match: /UPDATE dbo\.TB_R_SYNC_ENTITY SET OwnerRunId/,
+        action: { error: 1205 },
+      });
+      await assert.rejects(first.lock(entityNamed('Fails'), randomUUID()), { code: 'LOG_DATABASE_REFUSED' });
+      fault.remove();
+      isLock(await second.lock(entityNamed('Fails'), randomUUID()));
+      await first.close();
+      await second.close();
+    });
+  });
+
+  it('gives a ledger for reading without a lock', async (t) => {
+    const ledger = (await open(t)).readOnlyLedger(entityNamed('ReadOnly'));
+    assert.equal(await ledger.isEmpty(), true);
+    assert.deepEqual(await ledger.find(['1']), []);
+  });
+});
+
+describe('a log database that was not migrated', () => {
+  const server = useSqlServer({ seed: { rows: 0, oldJob: { rows: 3, labels: ['User'] } } });
+
+  async function open(t: TestContext): Promise<LogDatabase> {
+    const database = createLogDatabase(createPool(await settingsOf(server.connectionString('log')), 'LOG_DATABASE', 2));
+    t.after(() => database.close());
+    return database;
+  }
+
+  it('takes no run, and says what to do', async (t) => {
+    await assert.rejects((await open(t)).startRun(runStart()), {
+      code: 'LOG_DATABASE_NOT_MIGRATED',
+      hint: /tamhr-sync migrate/,
+    });
+  });
+
+  it('can be read by a dry run', async (t) => {
+    const ledger = (await open(t)).readOnlyLedger(entityNamed('User'));
+    assert.equal(await ledger.isEmpty(), false);
+    const [{ EntityId } = { EntityId: '' }] = await server.query(
+      'log',
+      'SELECT TOP (1) EntityId FROM dbo.TB_R_SYNC_TRACKING',
+    );
+    assert.deepEqual(await ledger.find(['none', String(EntityId)]), [{ index: 1, key: EntityId }]);
+  });
+
+  it('where even the ledger is missing, is the wrong one', async (t) => {
+    const database = createLogDatabase(createPool(await settingsOf(server.connectionString('mdm')), 'LOG_DATABASE', 2));
+    t.after(() => database.close());
+    await assert.rejects(database.readOnlyLedger(entityNamed('User')).isEmpty(), {
+      code: 'LOG_DATABASE_NOT_MIGRATED',
+      message: /no table dbo\.TB_R_SYNC_TRACKING/,
+    });
+  });
+});

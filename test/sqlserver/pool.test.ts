@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { createPool } from '../../src/sqlserver/pool.ts';
+import type { Session } from '../../src/sqlserver/session.ts';
+import { itOnStandIn, useSqlServer } from '../support/sqlserver.ts';
+import { settingsOf, usePool } from './fixture.ts';
+
+describe('a pool', () => {
+  const server = useSqlServer();
+  const pool = usePool(server, 'log');
+
+  it('lends the same connection again', async () => {
+    const lent: Session[] = [];
+    for (let use = 0; use < 3; use++) await (await pool()).withSession(async (session) => lent.push(session));
+    assert.equal(new Set(lent).size, 1);
+  });
+
+  it('never opens more connections than it may, and lets others wait', async (t) => {
+    const small = createPool(await settingsOf(server.connectionString('log')), 'LOG_DATABASE', 2);
+    t.after(() => small.close());
+    const lent = new Set<Session>();
+    let inUse = 0;
+    let most = 0;
+    const work = async (session: Session) => {
+      lent.add(session);
+      inUse += 1;
+      most = Math.max(most, inUse);
+      await session.query('SELECT 1');
+      inUse -= 1;
+    };
+    await Promise.all(Array.from({ length: 8 }, () => small.withSession(work)));
+    assert.equal(lent.size, 2);
+    assert.equal(most, 2);
+  });
+
+  it('rejects with a SyncError that names the connection and the number', async () => {
+    await assert.rejects(
+      (await pool()).withSession((session) => session.query('SELECT 1 / 0')),
+      { name: 'SyncError', code: 'LOG_DATABASE_REFUSED', message: /^Connection log: error 8134: / },
+    );
+  });
+
+  it('rejects with what the caller threw', async () => {
+    const failure = new RangeError('mine');
+    const rejecting = (await pool()).withSession(() => Promise.reject(failure));
+    await assert.rejects(rejecting, failure);
+  });
+
+  it('rejects where no connection can be had, and opens one when it can', async () => {
+    const settings = await settingsOf(server.connectionString('log'));
+    const wrong = createPool({ ...settings, database: 'TAMHR_TYPO' }, 'SOURCE', 1);
+    await assert.rejects(
+      wrong.withSession((session) => session.query('SELECT 1')),
+      { code: 'SOURCE_UNAVAILABLE' },
+    );
+    await wrong.close();
+  });
+
+  itOnStandIn('lends a new connection after one was lost', async () => {
+    const small = createPool(await settingsOf(server.connectionString('log')), 'LOG_DATABASE', 1);
+    const fault = server.faults.add({ match: /SELECT 51/, action: { drop: 'before' } });
+    await assert.rejects(
+      small.withSession((session) => session.query('SELECT 51')),
+      { code: 'LOG_DATABASE_UNAVAILABLE', message: /connection to the server was lost/ },
+    );
+    fault.remove();
+    assert.deepEqual((await small.withSession((session) => session.query('SELECT 52'))).rows, [[52]]);
+    await small.close();
+  });
+
+  itOnStandIn('lends a new connection where the idle one was cut', async () => {
+    const small = createPool(await settingsOf(server.connectionString('log')), 'LOG_DATABASE', 1);
+    const first = await small.withSession(async (session) => session);
+    const ended = new Promise((resolve) => first.ended.addEventListener('abort', resolve));
+    server.standIn.dropConnections();
+    await ended;
+    assert.deepEqual((await small.withSession((session) => session.query('SELECT 53'))).rows, [[53]]);
+    await small.close();
+  });
+});
