@@ -50,7 +50,7 @@ function rowsOf(schema: Schema, path: string, isEntity: boolean): string[][] {
     const required = schema.required?.includes(name) ? 'required' : '';
     const fallback = child.default === undefined ? required : code(child.default);
     const inherited = isEntity && name !== 'url' ? 'the top-level one' : fallback;
-    const row = [`\`${childPath}\``, valueOf(child), inherited, child.description ?? ''];
+    const row = [`\`${childPath}\``, kindOf(child), inherited, child.description ?? ''];
     return [row, ...rowsOf(child, childPath, childPath === 'entities[].destination')];
   });
   const variants = (schema.oneOf ?? []).flatMap((variant) => {
@@ -68,13 +68,13 @@ function variantRows(variant: Schema, path: string, type: string): string[][] {
   if (path.startsWith('entities[]')) return [];
   return Object.entries(variant.properties ?? {}).map(([name, child]) => [
     `\`${path}.${name}\``,
-    name === 'type' ? code(type) : valueOf(child),
+    name === 'type' ? code(type) : kindOf(child),
     name === 'type' ? '' : `required for ${code(type)}`,
     child.description ?? '',
   ]);
 }
 
-function valueOf({ type, enum: values, items, properties, additionalProperties }: Schema): string {
+function kindOf({ type, enum: values, items, properties, additionalProperties }: Schema): string {
   if (values) return values.map(code).join(', ');
   if (type === undefined) return properties || additionalProperties ? 'object' : 'any JSON';
   const types = [type].flat().map((name) => (name === 'array' && items ? `array of ${items.type}s` : name));
