@@ -79,7 +79,9 @@ function endText(summary: EntitySummary): string {
     `${summary.accepted} sent`,
     `${summary.refused} refused`,
     ...(summary.unresolved > 0 ? [`${summary.unresolved} cut off`] : []),
-    ...(summary.newDeadLetters > 0 ? [`${summary.newDeadLetters} new dead letters`] : []),
+    ...(summary.newDeadLetters > 0
+      ? [`${summary.newDeadLetters} new dead ${summary.newDeadLetters === 1 ? 'letter' : 'letters'}`]
+      : []),
     `${summary.batches.pending} ${summary.batches.pending === 1 ? 'batch' : 'batches'}`,
     formatDuration(summary.durationMs),
   ];

@@ -119,7 +119,7 @@ const SMALLEST_BAR = 8;
 const LARGEST_BAR = 40;
 
 /**
- * `Users [=====-----] 3,000/10,000 rows, 1 ok, 1,500/s, ETA 4.7 s`, at most `width` columns: the rate, then the ETA, then
+ * `Users [=====-----] 3,000/10,000 rows, 1 ok, 1,500/s, ETA 5 s`, at most `width` columns: the rate, then the ETA, then
  * the bar make place where it is narrow.
  */
 function progressLine(work: Work, { progress, eta }: Params, now: number, width: number): string {
@@ -144,8 +144,8 @@ function progressLine(work: Work, { progress, eta }: Params, now: number, width:
   return `${title} [${'='.repeat(filled)}${'-'.repeat(size - filled)}] ${facts}`;
 }
 
-/** The library says `0`, `NULL` or `INF` while it does not know. */
+/** Whole seconds from the library, or `NULL` or `INF` while it does not know. */
 function etaOf(total: number | undefined, rows: number, eta: unknown): string[] {
   if (total === undefined || rows === 0 || typeof eta !== 'number') return [];
-  return [`ETA ${formatDuration(eta * 1000)}`];
+  return [`ETA ${formatDuration(eta * 1000).replace('.0', '')}`];
 }

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { createLogObserver } from '../../src/report/log-observer.ts';
+import type { EntitySummary, Outcome, RunObserver } from '../../src/sync/ports.ts';
+import { emptyTally } from '../../src/sync/run-entity.ts';
+
+type Entry = readonly [level: string, message: string, fields: Readonly<Record<string, unknown>> | undefined];
+
+/** What the observer logs while `watch` uses it. */
+function logged(watch: (observer: RunObserver) => void): Entry[] {
+  const entries: Entry[] = [];
+  const at =
+    (level: string) =>
+    (message: string, fields?: Readonly<Record<string, unknown>>): void => {
+      entries.push([level, message, fields]);
+    };
+  watch(createLogObserver({ info: at('info'), warn: at('warn'), error: at('error') }));
+  return entries;
+}
+
+const BATCH = { number: 2, rows: 3000, id: '11111111-0000-4000-8000-000000000000' };
+const ended = (outcome: Outcome) => logged((observer) => observer.batchEnded?.('Users', BATCH, outcome))[0];
+const attempt = { startedAt: new Date(0), durationMs: 412 };
+const summary = (changes: Partial<EntitySummary>): EntitySummary => ({
+  entity: 'Users',
+  state: 'done',
+  startedAt: '2026-11-23T20:00:00.000Z',
+  durationMs: 2100,
+  ...emptyTally(),
+  ...changes,
+});
+const entityEnded = (changes: Partial<EntitySummary>) =>
+  logged((observer) => observer.entityEnded?.(summary(changes)))[0]?.slice(0, 2);
+
+describe('the lines that a run logs', () => {
+  it('an accepted batch: rows, status, time, and the same as fields', () => {
+    assert.deepEqual(ended({ state: 'accepted', attempts: [{ ...attempt, status: 201 }] }), [
+      'info',
+      'Users: batch 2 accepted (3000 rows, HTTP 201, 0.4 s)',
+      {
+        entity: 'Users',
+        batch: 2,
+        batchId: BATCH.id,
+        rows: 3000,
+        outcome: 'accepted',
+        httpStatus: 201,
+        durationMs: 412,
+      },
+    ]);
+  });
+
+  it('a refused batch is a warning with the reason', () => {
+    const attempts = [{ ...attempt, status: 500, error: 'HTTP 500 Internal Server Error: disk full' }];
+    assert.deepEqual(ended({ state: 'refused', attempts })?.slice(0, 2), [
+      'warn',
+      'Users: batch 2 refused (3000 rows, 0.4 s): HTTP 500 Internal Server Error: disk full',
+    ]);
+  });
+
+  it('a batch that was cut off says so', () => {
+    assert.deepEqual(ended({ state: 'aborted', attempts: [{ ...attempt, error: 'stopped' }] })?.slice(0, 2), [
+      'warn',
+      'Users: batch 2 cut off (3000 rows, 0.4 s): stopped',
+    ]);
+  });
+
+  it('an entity that is done', () => {
+    const batches = { pending: 4, accepted: 4, refused: 0, unresolved: 0 };
+    assert.deepEqual(entityEnded({ read: 10_000, pending: 10_000, accepted: 10_000, batches }), [
+      'info',
+      'Users: done, 10000 read, 0 already tracked, 10000 sent, 0 refused, 4 batches, 2.1 s',
+    ]);
+  });
+
+  it('an entity that left rows behind is a warning', () => {
+    const batches = { pending: 1, accepted: 0, refused: 1, unresolved: 0 };
+    assert.deepEqual(entityEnded({ read: 3001, refused: 3000, newDeadLetters: 1, batches }), [
+      'warn',
+      'Users: done, 3001 read, 0 already tracked, 0 sent, 3000 refused, 1 new dead letter, 1 batch, 2.1 s',
+    ]);
+  });
+
+  it('a failed entity is an error that says what to do', () => {
+    const error = { code: 'SOURCE_MISSING', message: 'The table dbo.X is missing.', hint: 'Correct source.table.' };
+    assert.deepEqual(entityEnded({ state: 'failed', error }), [
+      'error',
+      'Users: failed, 0 read, 0 already tracked, 0 sent, 0 refused, 0 batches, 2.1 s: The table dbo.X is missing. Correct source.table.',
+    ]);
+  });
+
+  it('a locked entity says who holds the lock, without counts', () => {
+    const error = { code: 'LOCK_HELD', message: 'Held by hr-1.', hint: 'Wait.' };
+    assert.deepEqual(entityEnded({ state: 'locked', error }), ['warn', 'Users: locked: Held by hr-1. Wait.']);
+  });
+
+  it('a warning names its entity', () => {
+    assert.deepEqual(
+      logged((observer) => observer.warning?.('Users', 'the ledger is empty')),
+      [['warn', 'Users: the ledger is empty', { entity: 'Users' }]],
+    );
+  });
+});

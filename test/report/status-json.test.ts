@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { GRACE_MS, type StatusWarning, statusDocument } from '../../src/report/status-json.ts';
+import type { EntityHistory, History } from '../../src/sync/history.ts';
+import { assertMeetsSchema } from './schema.ts';
+import {
+  counts,
+  DUE,
+  deadRun,
+  EVENTFUL,
+  NEVER_RUN,
+  NOW,
+  nightlyRun,
+  OLD_JOB,
+  QUIET,
+  SCHEDULE,
+  untouched,
+} from './status-fixture.ts';
+
+const codes = (warnings: readonly StatusWarning[]) => warnings.map(({ code, entity }) => `${code} ${entity ?? '*'}`);
+
+/** One entity that last was fine at `lastGoodRunAt`, in a history with one run. */
+function historyOf(lastGoodRunAt: Date | undefined, changes: Partial<EntityHistory> = {}): History {
+  const run = nightlyRun(0);
+  const entity: EntityHistory = {
+    ...untouched('Users'),
+    lastRun: { run, state: 'done', durationMs: 900, counts: counts() },
+    ...(lastGoodRunAt && { lastGoodRunAt }),
+    ...changes,
+  };
+  return { migrated: true, entities: [entity], runs: [run] };
+}
+
+const isOverdue = (history: History, now: Date) => statusDocument(history, SCHEDULE, now).entities[0]?.overdue;
+const after = (instant: Date, ms: number) => new Date(instant.getTime() + ms);
+
+describe('what status makes of a history', () => {
+  for (const [name, history] of Object.entries({ EVENTFUL, NEVER_RUN, OLD_JOB, QUIET })) {
+    it(`${name} meets the published schema, with a schedule and without`, () => {
+      assertMeetsSchema('status', statusDocument(history, SCHEDULE, NOW));
+      assertMeetsSchema('status', statusDocument(history, undefined, NOW));
+    });
+  }
+
+  it('an entity becomes overdue when the grace after a due time is over and it has had no success since', () => {
+    const history = historyOf(after(DUE, -86_400_000 + 75_000));
+    assert.equal(isOverdue(history, after(DUE, GRACE_MS)), false);
+    assert.equal(isOverdue(history, after(DUE, GRACE_MS + 1000)), true);
+  });
+
+  it('a success since the last due time is enough', () => {
+    assert.equal(isOverdue(historyOf(after(DUE, 1000)), after(DUE, 86_400_000 - 1000)), false);
+    assert.equal(isOverdue(historyOf(DUE), after(DUE, GRACE_MS + 1000)), false);
+  });
+
+  it('accepted batches beside refused ones are no success', () => {
+    const history = historyOf(undefined, { lastSuccessAt: after(DUE, 1000) });
+    const { warnings } = statusDocument(history, SCHEDULE, NOW);
+    assert.deepEqual(codes(warnings), ['OVERDUE Users']);
+    assert.match(warnings[0]?.message ?? '', /never run to its end/);
+  });
+
+  it('before migration the ledger tells when the old job last succeeded', () => {
+    const { entities, warnings } = statusDocument(OLD_JOB, SCHEDULE, NOW);
+    assert.deepEqual(codes(warnings), ['NOT_MIGRATED *', 'OVERDUE ActualOrg']);
+    assert.deepEqual(
+      entities.map(({ overdue }) => overdue),
+      [false, true],
+    );
+  });
+
+  it('a quiet history has no warnings', () => {
+    const { warnings, schedule } = statusDocument(QUIET, SCHEDULE, NOW);
+    assert.deepEqual(warnings, []);
+    assert.deepEqual(schedule, {
+      ...SCHEDULE,
+      nextDueAt: '2026-11-24T20:00:00.000Z',
+      previousDueAt: '2026-11-23T20:00:00.000Z',
+      graceMs: GRACE_MS,
+    });
+  });
+
+  it('an eventful one has them all, entity by entity', () => {
+    assert.deepEqual(codes(statusDocument(EVENTFUL, SCHEDULE, NOW).warnings), [
+      'OVERDUE Users',
+      'LAST_RUN Users',
+      'OVERDUE ActualOrg',
+      'LAST_RUN ActualOrg',
+      'UNRESOLVED ActualOrg',
+      'DEAD_LETTERS イベントカレンダー🎌の予定',
+      'NEVER_RUN OrgObject',
+    ]);
+  });
+
+  it('no run at all is one alarm, not one per entity', () => {
+    assert.deepEqual(codes(statusDocument(NEVER_RUN, SCHEDULE, NOW).warnings), ['NEVER_RUN *']);
+  });
+
+  it('a run that works is running for as long as it has, and one that died has no duration', () => {
+    const { finishedAt: _, exitCode: __, counts: ___, ...begun } = nightlyRun(0);
+    const history = historyOf(DUE, { lastRun: { run: { ...begun, state: 'running' }, counts: counts() } });
+    const { entities, runs } = statusDocument(
+      { ...history, runs: [{ ...begun, state: 'running' }, deadRun(1)] },
+      SCHEDULE,
+      after(begun.startedAt, 5000),
+    );
+    assert.deepEqual([entities[0]?.lastRun?.outcome, entities[0]?.lastRun?.durationMs], ['running', 5000]);
+    assert.deepEqual(
+      runs.map(({ state, durationMs }) => [state, durationMs]),
+      [
+        ['running', 5000],
+        ['aborted', null],
+      ],
+    );
+  });
+
+  it('dates that are none, and clocks that run ahead, are unknown instead of an error', () => {
+    const broken = new Date(Number.NaN);
+    const run = nightlyRun(0, { startedAt: after(NOW, 3_600_000), finishedAt: broken });
+    const history = historyOf(broken, { lastRun: { run, counts: counts() }, lastError: { at: broken, text: '' } });
+    const document = statusDocument({ ...history, runs: [run] }, SCHEDULE, NOW);
+    assertMeetsSchema('status', document);
+    assert.deepEqual([document.entities[0]?.lastGoodRunAt, document.runs[0]?.durationMs], [null, null]);
+  });
+});

@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import stringWidth from 'string-width';
+import { summaryText } from '../../src/report/summary.ts';
+import type { EntitySummary, RunSummary } from '../../src/sync/ports.ts';
+import { run } from '../../src/sync/run.ts';
+import { emptyTally } from '../../src/sync/run-entity.ts';
+import { entityOf, MemoryDestination, MemoryLedger, memorySource, numberedRows } from '../support/fakes.ts';
+import { assertGolden } from './golden.ts';
+import { assertMeetsSchema } from './schema.ts';
+
+function entity(changes: Partial<EntitySummary>): EntitySummary {
+  return {
+    entity: 'Users',
+    state: 'done',
+    startedAt: '2026-11-23T20:00:00.000Z',
+    durationMs: 1,
+    ...emptyTally(),
+    ...changes,
+  };
+}
+
+function summary(changes: Partial<RunSummary>): RunSummary {
+  return {
+    runId: '00000000-0000-4000-8000-000000000001',
+    dryRun: false,
+    startedAt: '2026-11-23T20:00:00.000Z',
+    durationMs: 2100,
+    exitCode: 0,
+    entities: [],
+    ...changes,
+  };
+}
+
+const EVENTFUL = summary({
+  exitCode: 1,
+  entities: [
+    entity({
+      read: 210_000,
+      tracked: 200_000,
+      pending: 10_000,
+      accepted: 7000,
+      refused: 3000,
+      durationMs: 12_345,
+      batches: { pending: 4, accepted: 3, refused: 1, unresolved: 0 },
+    }),
+    entity({
+      entity: 'ActualOrg',
+      state: 'failed',
+      durationMs: 300,
+      error: {
+        code: 'SOURCE_MISSING',
+        message: 'ActualOrg: the table dbo.MDM_ACTUAL_ORGANIZATION_STRUCTURE is not in TAMHR_MDM.',
+        hint: 'Correct source.table, or grant the login SELECT on it.',
+      },
+    }),
+    entity({
+      entity: '組織オブジェクト',
+      state: 'stopped',
+      read: 5000,
+      pending: 5003,
+      accepted: 2000,
+      unresolved: 3000,
+      newDeadLetters: 3,
+      oldDeadLetters: 1,
+      durationMs: 61_000,
+      batches: { pending: 2, accepted: 1, refused: 0, unresolved: 1 },
+    }),
+    entity({ entity: 'EventsCalendar', read: 10_000, tracked: 10_000, durationMs: 800 }),
+  ],
+});
+
+const DRY_RUN = summary({
+  dryRun: true,
+  entities: [
+    entity({
+      read: 10_000,
+      pending: 10_000,
+      newDeadLetters: 1,
+      batches: { pending: 4, accepted: 0, refused: 0, unresolved: 0 },
+    }),
+  ],
+});
+
+describe('the summary that run prints', () => {
+  for (const columns of [60, 80]) {
+    it(`says what became of each entity, ${columns} columns`, () =>
+      assertGolden(`summary-eventful-${columns}`, summaryText(EVENTFUL, columns)));
+  }
+  it('of a dry run says what would be sent', () => assertGolden('summary-dry-run-60', summaryText(DRY_RUN, 60)));
+  it('of a run stopped before its first entity is no empty table', () =>
+    assertGolden('summary-nothing-60', summaryText(summary({ exitCode: 130 }), 60)));
+
+  it('is 80 columns wide where the stream has no width', () => {
+    assert.equal(summaryText(EVENTFUL), summaryText(EVENTFUL, 80));
+  });
+
+  it('has no line longer than the terminal, and nothing that steers it', () => {
+    const text = fc.oneof(fc.string({ unit: 'binary' }), fc.string({ unit: 'grapheme' }));
+    const changes = fc.record({
+      entity: text,
+      state: fc.constantFrom('done', 'stopped', 'locked', 'failed'),
+      read: fc.nat(),
+      refused: fc.maxSafeNat(),
+      accepted: fc.maxSafeNat(),
+      newDeadLetters: fc.nat(),
+      error: fc.record({ code: text, message: text, hint: text }),
+    });
+    fc.assert(
+      fc.property(fc.array(changes, { maxLength: 3 }), fc.integer({ min: 40, max: 200 }), (list, columns) => {
+        const printed = summaryText(
+          summary({ entities: list.map((one) => entity(one as Partial<EntitySummary>)) }),
+          columns,
+        );
+        for (const line of printed.split('\n')) {
+          assert.ok(stringWidth(line) <= columns, line);
+          assert.doesNotMatch(line, /\p{Cc}/u);
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe('the published schema of run --json', () => {
+  it('holds for the summaries of real runs', async () => {
+    for (const dryRun of [false, true]) {
+      const ledger = new MemoryLedger();
+      const destination = new MemoryDestination((_batch, call) => (call === 2 ? 'HTTP 500' : undefined));
+      const rows = numberedRows(10);
+      const result = await run(
+        { runId: '00000000-0000-4000-8000-000000000002', host: 'h', processId: 1, version: '0', arguments: 'run' },
+        [
+          entityOf({}),
+          { ...entityOf({ source: { minRows: 11 } }), name: 'TooSmall' },
+          { ...entityOf({}), name: 'Held' },
+        ],
+        {
+          logDatabase: {
+            startRun: async () => {},
+            finishRun: async () => {},
+            lock: async ({ name }) =>
+              name === 'Held'
+                ? { heldBy: { host: 'other', processId: 2, since: new Date(0) } }
+                : { ledger, lost: new AbortController().signal, release: async () => {} },
+            readOnlyLedger: () => ledger,
+            close: async () => {},
+          },
+          source: () => memorySource(rows),
+          destination: () => destination,
+          observer: {},
+        },
+        { dryRun, countRows: false, stop: new AbortController().signal, abort: new AbortController().signal },
+      );
+      assertMeetsSchema('run', result);
+      assert.ok(result.entities.some((one) => one.state === 'failed' && one.error !== undefined));
+    }
+  });
+
+  it('holds for a summary with everything in it', () => {
+    assertMeetsSchema('run', EVENTFUL);
+    assert.throws(() => assertMeetsSchema('run', { ...EVENTFUL, exitCode: '1' }), /exitCode/);
+  });
+});
