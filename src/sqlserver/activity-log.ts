@@ -1,17 +1,29 @@
-/** One row of TB_R_Log per batch outcome. The table is shared with other applications; its columns' lengths differ by installation. */
+/**
+ * One row of TB_R_Log per batch outcome. The table is shared with other applications, and its columns' lengths differ by
+ * installation.
+ */
+import { randomUUID } from 'node:crypto';
 import { SyncError } from '../sync/errors.ts';
 import type { Batch, EntityIdentity, Outcome } from '../sync/ports.ts';
 import { cut, guid, int, nvarchar, type Parameter } from './parameters.ts';
 import type { Session } from './session.ts';
 import { activity } from './tracking.ts';
 
-/** Column name in lower case → its length in characters; Infinity for (max) and for what is no text. */
-export type LogColumns = ReadonlyMap<string, number>;
+/** A column of TB_R_Log. */
+interface LogColumn {
+  /** As INFORMATION_SCHEMA has it, such as `nvarchar`. */
+  readonly type: string;
+  /** In characters, for char and varchar in bytes; Infinity for (max) and for what is no text. */
+  readonly length: number;
+}
+
+/** The columns by name in lower case. */
+export type LogColumns = ReadonlyMap<string, LogColumn>;
 
 /** Throws SyncError LOG_DATABASE_NOT_MIGRATED where there is no such table. */
 export async function readLogColumns(session: Session): Promise<LogColumns> {
   const { rows } = await session.query(
-    `SELECT COLUMN_NAME, CHARACTER_MAXIMUM_LENGTH FROM INFORMATION_SCHEMA.COLUMNS
+    `SELECT COLUMN_NAME, DATA_TYPE, CHARACTER_MAXIMUM_LENGTH FROM INFORMATION_SCHEMA.COLUMNS
      WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'TB_R_Log'`,
   );
   if (rows.length === 0) {
@@ -22,9 +34,9 @@ export async function readLogColumns(session: Session): Promise<LogColumns> {
     );
   }
   return new Map(
-    rows.map(([name, length]) => [
+    rows.map(([name, type, length]) => [
       (name as string).toLowerCase(),
-      length === null || length === -1 ? Number.POSITIVE_INFINITY : Number(length),
+      { type: type as string, length: length === null || length === -1 ? Number.POSITIVE_INFINITY : Number(length) },
     ]),
   );
 }
@@ -40,23 +52,31 @@ export interface LogEntry {
 
 /** Writes the row; texts are cut to the columns, and columns that this installation lacks are left out. */
 export async function logOutcome(session: Session, columns: LogColumns, entry: LogEntry): Promise<void> {
-  const texts = entryTexts(entry, columns.get('additionalinformation') ?? Number.POSITIVE_INFINITY);
-  const values: Record<string, Parameter | string> = {
-    ID: guid(crypto.randomUUID()),
-    RowStatus: int(1),
-    CreatedOn: 'SYSUTCDATETIME()',
-    ModifiedOn: 'SYSUTCDATETIME()',
+  const columnOf = (name: string) => columns.get(name.toLowerCase());
+  const lengthOf = (name: string) => columnOf(name)?.length ?? Number.POSITIVE_INFINITY;
+  const values: Record<string, string> = {};
+  const parameters: Record<string, Parameter> = {};
+  const add = (name: string, parameter: Parameter) => {
+    if (columnOf(name) === undefined) return;
+    parameters[name] = parameter;
+    values[name] = textValue(name, columnOf(name));
   };
-  for (const [name, text] of Object.entries(texts)) {
-    values[name] = nvarchar(text, columns.get(name.toLowerCase()) ?? Number.POSITIVE_INFINITY);
+  add('ID', guid(randomUUID()));
+  add('RowStatus', int(1));
+  for (const [name, text] of Object.entries(entryTexts(entry, lengthOf('AdditionalInformation')))) {
+    add(name, nvarchar(text, lengthOf(name)));
   }
-  const present = Object.entries(values).filter(([name]) => columns.has(name.toLowerCase()));
-  const names = present.map(([name]) => name).join(', ');
-  const list = present.map(([name, value]) => (typeof value === 'string' ? value : `@${name}`)).join(', ');
-  const parameters = Object.fromEntries(
-    present.filter((value): value is [string, Parameter] => typeof value[1] !== 'string'),
+  for (const name of ['CreatedOn', 'ModifiedOn']) if (columnOf(name)) values[name] = 'SYSUTCDATETIME()';
+  await session.query(
+    `INSERT INTO dbo.TB_R_Log (${Object.keys(values).join(', ')}) VALUES (${Object.values(values).join(', ')})`,
+    parameters,
   );
-  await session.query(`INSERT INTO dbo.TB_R_Log (${names}) VALUES (${list})`, parameters);
+}
+
+/** A character may take several bytes of a varchar column; unlike an assignment, CAST cuts what does not fit. */
+function textValue(name: string, column: LogColumn | undefined): string {
+  const narrow = (column?.type === 'varchar' || column?.type === 'char') && Number.isFinite(column.length);
+  return narrow ? `CAST(@${name} AS varchar(${column.length}))` : `@${name}`;
 }
 
 function entryTexts({ entity, runId, host, batch, outcome }: LogEntry, length: number): Record<string, string | null> {

@@ -94,13 +94,13 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
         { batch: parameters.batch, [label]: labels[label] as (typeof labels)[string] },
       );
     }
-    // Grouped, since two keys of one batch may be equal to the ledger's collation.
+    // Two keys of one batch may be equal to the ledger's collation: the first of them stands for both.
     await session.query(
       `INSERT INTO dbo.TB_R_SYNC_TRACKING (EntityType, EntityId, SyncTimestamp, RowHash, BatchId)
-       SELECT @label0, MIN(k.EntityId), SYSUTCDATETIME(), MIN(k.RowHash), @batch
+       SELECT @label0, k.EntityId, SYSUTCDATETIME(), k.RowHash, @batch
        FROM ${KEYS.name} AS k ${names.map((label, index) => `LEFT ${joinOf(label, `t${index}`)}`).join(' ')}
        WHERE ${names.map((_, index) => `t${index}.Id IS NULL`).join(' AND ')}
-       GROUP BY k.EntityId`,
+         AND k.Ord IN (SELECT MIN(Ord) FROM ${KEYS.name} GROUP BY EntityId)`,
       parameters,
     );
   }

@@ -32,6 +32,8 @@ export function createPool(settings: ConnectionSettings, role: ConnectionRole, m
     acquireTimeoutMillis: ACQUIRE_TIMEOUT_MS,
     // The driver's own timeout comes first, and says more.
     createTimeoutMillis: settings.connectTimeoutMs + 5000,
+    // Else it would try again until the caller's time is up, and lock an account whose password is wrong.
+    propagateCreateError: true,
   });
   return {
     settings,

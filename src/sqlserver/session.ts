@@ -86,7 +86,7 @@ export function createSession(driver: Driver, connection: Connection, requestTim
         if (!error) resolve({ columns, rows, rowCount: rowCount ?? 0 });
         else if (signal?.aborted) reject(aborted(signal));
         else if (stalled) reject(new driver.RequestError(`No data for ${requestTimeoutMs} ms`, 'ETIMEOUT'));
-        else reject(error);
+        else reject(withCode(driver, error));
       });
       const watchdog = createWatchdog(requestTimeoutMs, () => {
         stalled = true;
@@ -112,7 +112,7 @@ export function createSession(driver: Driver, connection: Connection, requestTim
   }
 
   const called = (call: (callback: (error?: Error | null) => void) => void) =>
-    new Promise<void>((resolve, reject) => call((error) => (error ? reject(error) : resolve())));
+    new Promise<void>((resolve, reject) => call((error) => (error ? reject(withCode(driver, error)) : resolve())));
 
   async function rollBack(): Promise<void> {
     // With XACT_ABORT the server has often done it already.
@@ -158,6 +158,12 @@ export function createSession(driver: Driver, connection: Connection, requestTim
       return end;
     },
   };
+}
+
+/** An answer that ends too early or makes no sense rejects without a code; the driver drops the connection then. */
+function withCode(driver: Driver, error: Error): Error {
+  const known = 'code' in error || error instanceof AggregateError || error instanceof TypeError;
+  return known ? error : new driver.RequestError(error.message, 'ESOCKET', { cause: error });
 }
 
 function aborted(signal: AbortSignal): Error {

@@ -171,7 +171,7 @@ function beyond(names: readonly string[], index: number): string {
 /** What follows FROM. A query and its comments end before the parenthesis. */
 function from(entity: SourceEntity): string {
   const { table, query } = entity.source;
-  if (query !== undefined) return `(\n${query.trim().replace(/;+$/, '')}\n) AS source`;
+  if (query !== undefined) return `(\n${query.replace(/[\s;]+$/, '')}\n) AS source`;
   const name = quoteTableName(table ?? '');
   if (name !== undefined) return name;
   throw new SyncError(

@@ -226,8 +226,8 @@ break', 'plain', 'ab', N'cd', 0x00FF10, '2026-11-23', '23:59:59.997', '2026-11-2
 
     it('reads a query, with its comments and its semicolon', async () => {
       const query = `SELECT t.Id * 10 AS Id, t.[a column] AS Name -- the rest is not needed
-        FROM [my schema].[odd]]name] AS t WHERE t.Kind = 0;
-        -- done`;
+        FROM [my schema].[odd]]name] AS t WHERE t.Kind = 0 -- even ones
+        ; `;
       const source = await sourceOf({ query, where: "Name <> N'name 4'" });
       assert.deepEqual(await readAll(source, 1, 1), [
         [20, 'name 2'],
