@@ -51,8 +51,8 @@ export interface SqlType {
  *   bit, tinyint, smallint, int, real, float    number (bit: 0 or 1)
  *   bigint                                      bigint
  *   decimal, numeric, money, smallmoney         bigint: the unscaled value (1.50 as decimal(9,2) is 150n; money has scale 4)
- *   date, smalldatetime, datetime, datetime2    bigint: ticks of 100 ns since 0001-01-01T00:00:00 (a datetime's are those of
- *                                               the milliseconds it shows: .000, .003, .007)
+ *   date, smalldatetime, datetime, datetime2    bigint: ticks of 100 ns since 0001-01-01T00:00:00 (a datetime's are those of its
+ *                                               1/300 s, to the nearest tick: .0000000, .0033333, .0066667)
  *   time                                        bigint: ticks of 100 ns since midnight
  *   datetimeoffset                              { ticks (UTC), offsetMinutes }
  *   uniqueidentifier                            Uint8Array(16), in the wire's byte order

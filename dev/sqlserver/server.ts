@@ -230,9 +230,11 @@ function formatTime(ticks: bigint, name: SqlType['name']): string {
   const { days, time } = splitTicks(ticks);
   const date = new Date((days - 719_162) * 86_400_000).toISOString().slice(0, 10);
   if (name === 'date') return date;
-  const fraction = String(time % 10_000_000n)
+  // SQL Server shows a datetime's 1/300 s as milliseconds.
+  const shown = name === 'datetime' ? ((time + 5000n) / 10_000n) * 10_000n : time;
+  const fraction = String(shown % 10_000_000n)
     .padStart(7, '0')
     .replace(/0+$/, '');
-  const clock = new Date(Number(time / 10_000n)).toISOString().slice(11, 19) + (fraction === '' ? '' : `.${fraction}`);
+  const clock = new Date(Number(shown / 10_000n)).toISOString().slice(11, 19) + (fraction === '' ? '' : `.${fraction}`);
   return name === 'time' ? clock : `${date}T${clock}`;
 }

@@ -26,9 +26,9 @@ export function toDateTime(ticks: bigint): { days: number; units: number } {
   return { days: days - DAYS_TO_1900, units: Math.round((milliseconds - days * MILLISECONDS_PER_DAY) * 0.3) };
 }
 
-/** The ticks of a datetime, at the milliseconds that SQL Server shows for it (.000, .003, .007). */
+/** The ticks of a datetime: those nearest to its 1/300 s. */
 export function fromDateTime(days: number, units: number): bigint {
-  return joinTicks(days + DAYS_TO_1900, BigInt(Math.round(units / 0.3)) * TICKS_PER_MILLISECOND);
+  return joinTicks(days + DAYS_TO_1900, BigInt(Math.round((units * 100_000) / 3)));
 }
 
 /** smalldatetime: days since 1900-01-01 and minutes since midnight. */

@@ -118,7 +118,7 @@ describe('values of the stand-in on the wire', () => {
       [TYPES.Date, utc('2026-11-23T00:00:00'), ticks('2026-11-23T00:00:00')],
       [TYPES.Time, utc('1970-01-01T01:02:03.004'), 37_230_040_000n, { scale: 3 }],
       [TYPES.SmallDateTime, utc('2026-11-23T10:11:00'), ticks('2026-11-23T10:11:00')],
-      [TYPES.DateTime, utc('2026-11-23T10:11:12.997'), ticks('2026-11-23T10:11:12.997')],
+      [TYPES.DateTime, utc('2026-11-23T10:11:12.997'), ticks('2026-11-23T10:11:12.9966667')],
       [TYPES.DateTime2, utc('2026-11-23T10:11:12.123'), ticks('2026-11-23T10:11:12.123'), { scale: 7 }],
       [TYPES.UniqueIdentifier, '00112233-4455-6677-8899-AABBCCDDEEFF', guid],
       [TYPES.VarChar, 'a€é', 'a€é'],
@@ -191,8 +191,7 @@ describe('values of the stand-in on the wire', () => {
 
   it('keep every datetime of the 1/300 s grid', () => {
     for (let unit = 0; unit < 300; unit++) {
-      const milliseconds = Math.round(unit / 0.3);
-      const value = ticks(`2026-11-23T01:02:03.${String(milliseconds).padStart(3, '0')}`);
+      const value = ticks(`2026-11-23T01:02:03.${String(Math.round((unit * 100_000) / 3)).padStart(7, '0')}`);
       const out = new ByteWriter();
       writeTypeInfo(out, { name: 'datetime' }, true);
       encoderFor({ name: 'datetime' }, true)(out, value);
