@@ -1,0 +1,30 @@
+/** The T-SQL half of the stand-in: an Engine on node:sqlite. Databases, logins and storage are chosen here. */
+import type { Engine, LoginRequest, Session } from '../engine.ts';
+import { findDatabase } from './catalogue/objects.ts';
+import { sqlError } from './errors.ts';
+import { Server } from './run/server.ts';
+import { StandInSession } from './session.ts';
+
+export interface EngineOptions {
+  /** Folder for the database file; without it a temporary one that close() removes. */
+  readonly storage?: string;
+  /** Password by login name; by default sa with Stand-in-1! */
+  readonly logins?: Readonly<Record<string, string>>;
+  /** Databases beside master and tempdb, made where they are missing. */
+  readonly databases?: readonly string[];
+}
+
+/** Starts an engine. A login without a database begins in master. */
+export function createEngine(options: EngineOptions = {}): Engine {
+  const server = new Server(options.storage, options.logins ?? { sa: 'Stand-in-1!' }, options.databases ?? []);
+  return {
+    login(request: LoginRequest): Session {
+      const known = Object.keys(server.logins).find((name) => name.toLowerCase() === request.userName.toLowerCase());
+      if (known === undefined || server.logins[known] !== request.password) throw sqlError(18456, request.userName);
+      const database = findDatabase(server.catalogue, request.database === '' ? 'master' : request.database);
+      if (database === undefined) throw sqlError(4060, request.database);
+      return new StandInSession(server, request, database.name);
+    },
+    close: () => server.close(),
+  };
+}
