@@ -68,7 +68,8 @@ async function runConfigured(context: CommandContext, config: Config, options: R
       {
         logDatabase: server.logDatabase,
         source: (entity) => server.source(entity, entity.source.columns ?? columnsOf(entity.map)),
-        destination: (entity) => createDestination(entity.destination, { version: VERSION, redact: context.redactor.redact }),
+        destination: (entity) =>
+          createDestination(entity.destination, { version: VERSION, redact: context.redactor.redact }),
         observer,
       },
       {
@@ -104,9 +105,12 @@ async function openOutput(
     io.stderr.isTTY && options.progress && !options.quiet
       ? (await import('../report/progress.ts')).createProgress(io.stderr)
       : undefined;
-  const { level, format, file } = config.logging;
+  const { format, file } = config.logging;
+  const level = options.quiet ? 'warn' : options.verbose ? 'debug' : config.logging.level;
   const log = createLog({
-    level: options.quiet ? 'warn' : options.verbose ? 'debug' : level,
+    level,
+    // The bars say what the batches' lines would.
+    ...(progress && level === 'info' && { stderrLevel: 'warn' }),
     format,
     stderr: { write: (text) => (progress ? progress.print(text) : io.stderr.write(text)) },
     redactor,

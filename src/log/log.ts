@@ -17,6 +17,8 @@ type LogFields = Readonly<Record<string, string | number | boolean | undefined>>
 export interface LogOptions {
   /** What is less severe is left out. */
   readonly level: LogLevel;
+  /** The same for stderr, where it shows less than the file. */
+  readonly stderrLevel?: LogLevel;
   /**
    * text  `2026-11-23T03:00:01.234Z info  Users: batch 1 accepted (3000 rows, HTTP 200, 1.5 s)`
    * json  `{"time":"2026-11-23T03:00:01.234Z","level":"info","message":"Users: …","rows":3000}`
@@ -38,15 +40,15 @@ export interface Log {
 }
 
 /** Opens the log. A log file that cannot be written costs one warning on stderr, never the run. */
-export function createLog({ level, format, stderr, file, redactor }: LogOptions): Log {
+export function createLog({ level, stderrLevel = level, format, stderr, file, redactor }: LogOptions): Log {
   const lineOf = format === 'json' ? jsonLine : textLine;
   const logger = winston.createLogger({
     level,
     levels: { error: 0, warn: 1, info: 2, debug: 3 },
     format: winston.format.printf((info) => lineOf(redacted(info.entry as Entry, redactor))),
-    transports: [transport((line) => stderr.write(line))],
+    transports: [transport((line) => stderr.write(line), stderrLevel)],
   });
-  if (file !== undefined) logger.add(transport(fileWriter(file, stderr, redactor)));
+  if (file !== undefined) logger.add(transport(fileWriter(file, stderr, redactor), level));
   const write =
     (severity: LogLevel) =>
     (message: string, fields: LogFields = {}) => {
@@ -97,7 +99,7 @@ function escapeControl(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
-function transport(write: (line: string) => void): winston.transport {
+function transport(write: (line: string) => void, level: LogLevel): winston.transport {
   const stream = new Writable({
     decodeStrings: false,
     write(line: string, _encoding, next) {
@@ -105,7 +107,7 @@ function transport(write: (line: string) => void): winston.transport {
       next();
     },
   });
-  return new winston.transports.Stream({ stream, eol: '\n' });
+  return new winston.transports.Stream({ stream, level, eol: '\n' });
 }
 
 /** Appends to the log file; the first failure is told on stderr, every line is tried. */

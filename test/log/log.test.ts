@@ -42,6 +42,16 @@ describe('createLog', () => {
     assert.deepEqual(numbers(readFileSync(path, 'utf8')), expected);
   });
 
+  it('keeps from stderr what is less severe than stderrLevel, and writes it to the file all the same', async () => {
+    const path = join(folder, 'more.log');
+    const { log, stderrText } = openLog({ stderrLevel: 'warn', file: { path, maxFileBytes: 1e9, maxFiles: 2 } });
+    log.info('for the file');
+    log.warn('for both');
+    await log.close();
+    assert.match(stderrText(), /^\S+ warn {2}for both\n$/);
+    assert.match(readFileSync(path, 'utf8'), /for the file\n.*for both\n$/);
+  });
+
   it('closes when nothing was logged', async () => {
     const { log, stderrText } = openLog();
     await log.close();
