@@ -71,7 +71,7 @@ export async function createDatabases(
 }
 
 /** Loads sample rows number `from` (0 if absent) to `from + count - 1` into an entity's existing table. */
-export async function loadSamples(client: SqlClient, entity: SampleEntity, count: number, from = 0): Promise<void> {
+async function loadSamples(client: SqlClient, entity: SampleEntity, count: number, from = 0): Promise<void> {
   const { name, columns }: SampleTable = SAMPLE_TABLES[entity];
   function* rows(): Generator<unknown[]> {
     for (let index = from; index < from + count; index++) {

@@ -1,10 +1,25 @@
 import assert from 'node:assert/strict';
+import { readdir, readFile } from 'node:fs/promises';
 import { describe, it } from 'node:test';
 import { useSqlServer } from '../support/sqlserver.ts';
 
 const sql = useSqlServer();
 
 describe('a migration', () => {
+  it('of the release runs as it is, and a second time', async () => {
+    const client = await sql.connect('ess');
+    const folder = new URL('../../sql/', import.meta.url);
+    const files = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort();
+    assert.notEqual(files.length, 0);
+    for (const name of [...files, ...files]) {
+      const script = await readFile(new URL(name, folder), 'utf8');
+      for (const batch of script.split(/^GO\s*$/m)) if (batch.trim() !== '') await client.batch(batch);
+    }
+    assert.deepEqual(await client.query("SELECT COUNT(*) AS N FROM sys.tables WHERE name LIKE N'TB[_]R[_]SYNC[_]%'"), [
+      { N: 6 },
+    ]);
+  });
+
   it('creates a table and its indexes once', async () => {
     const client = await sql.connect('log');
     const migration = `IF OBJECT_ID(N'dbo.Made', N'U') IS NULL

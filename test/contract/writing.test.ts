@@ -110,6 +110,75 @@ JOIN #keys AS k ON k.EntityId = t.EntityId WHERE t.EntityType IN (@label0, @labe
     ]);
   });
 
+  it('joins each label by a seek of its own, and inserts only what no label has', async () => {
+    const client = await sql.connect('log');
+    await loadKeys(client, ['a', 'b', 'c', 'c']);
+    await sql.execute(
+      'log',
+      "INSERT INTO dbo.TB_R_SYNC_TRACKING (EntityType, EntityId) VALUES (N'User', N'a'), (N'Users', N'b')",
+    );
+    const labels = { label0: 'User', label1: 'Users' };
+    const join = (label: string, alias: string): string =>
+      `LOOP JOIN dbo.TB_R_SYNC_TRACKING AS ${alias} ON ${alias}.EntityType = @${label} AND ${alias}.EntityId = k.EntityId`;
+    assert.equal(
+      await client.execute(
+        `UPDATE t SET SyncTimestamp = SYSUTCDATETIME(), RowHash = k.RowHash FROM #keys AS k INNER ${join('label1', 't')}`,
+        labels,
+      ),
+      1,
+    );
+    assert.equal(
+      await client.execute(
+        `INSERT INTO dbo.TB_R_SYNC_TRACKING (EntityType, EntityId, SyncTimestamp, RowHash)
+SELECT @label0, k.EntityId, SYSUTCDATETIME(), k.RowHash FROM #keys AS k LEFT ${join('label0', 't0')} LEFT ${join('label1', 't1')}
+WHERE t0.Id IS NULL AND t1.Id IS NULL AND k.Position IN (SELECT MIN(Position) FROM #keys GROUP BY EntityId)`,
+        labels,
+      ),
+      1,
+    );
+    assert.deepEqual(
+      await client.query(
+        `SELECT k.Position, t.EntityId, t.RowHash FROM #keys AS k INNER ${join('label0', 't')}
+UNION ALL SELECT k.Position, t.EntityId, t.RowHash FROM #keys AS k INNER ${join('label1', 't')} ORDER BY Position`,
+        labels,
+      ),
+      [
+        { Position: 0, EntityId: 'a', RowHash: null },
+        { Position: 1, EntityId: 'b', RowHash: Buffer.alloc(16, 1) },
+        { Position: 2, EntityId: 'c', RowHash: Buffer.alloc(16, 2) },
+        { Position: 3, EntityId: 'c', RowHash: Buffer.alloc(16, 2) },
+      ],
+    );
+  });
+
+  it('deletes rows by a join with the loaded keys', async () => {
+    const client = await sql.connect('log');
+    await loadKeys(client, ['a', 'b']);
+    await sql.execute(
+      'log',
+      "INSERT INTO dbo.TB_R_SYNC_TRACKING (EntityType, EntityId) VALUES (N'User', N'a'), (N'User', N'z'), (N'Other', N'b')",
+    );
+    assert.equal(
+      await client.execute(
+        `DELETE t FROM dbo.TB_R_SYNC_TRACKING AS t INNER JOIN #keys AS k ON k.EntityId = t.EntityId WHERE t.EntityType = @label`,
+        { label: 'User' },
+      ),
+      1,
+    );
+    assert.deepEqual(await sql.query('log', 'SELECT EntityId FROM dbo.TB_R_SYNC_TRACKING ORDER BY EntityId'), [
+      { EntityId: 'b' },
+      { EntityId: 'z' },
+    ]);
+  });
+
+  it('empties and fills a #temporary table again', async () => {
+    const client = await sql.connect('log');
+    await loadKeys(client, ['a', 'b']);
+    await client.batch('TRUNCATE TABLE #keys');
+    await client.bulkInsert('#keys', KEY_COLUMNS, [[0, 'only', null]]);
+    assert.deepEqual(await client.query('SELECT EntityId, RowHash FROM #keys'), [{ EntityId: 'only', RowHash: null }]);
+  });
+
   it('refuses a key twice under one label, in whatever case', async () => {
     await sql.execute('log', "INSERT INTO dbo.TB_R_SYNC_TRACKING (EntityType, EntityId) VALUES (N'User', N'abc')");
     await rejectsWithNumber(
@@ -181,6 +250,40 @@ describe('writing', () => {
       ),
       0,
       'a second settle hits nothing',
+    );
+  });
+
+  it('sums up by groups what history shows', async () => {
+    const client = await sql.connect('log');
+    await client.batch(`CREATE TABLE #h (RunId int NOT NULL, State nvarchar(20) NOT NULL, N int NOT NULL, At datetime2(3) NULL);
+INSERT INTO #h (RunId, State, N, At) VALUES (1, N'accepted', 3000, '2026-11-23T03:00:00'), (1, N'accepted', 1000, '2026-11-23T03:00:01.5'),
+  (1, N'refused', 3000, NULL), (2, N'accepted', 5, '2026-11-22')`);
+    assert.deepEqual(
+      await client.query(
+        `SELECT h.RunId, h.State, COUNT(*) AS Batches, SUM(h.N) AS Sent, MAX(h.At) AS Last FROM #h AS h
+WHERE h.RunId <> @not AND h.RunId IN (SELECT RunId FROM #h) GROUP BY h.RunId, h.State ORDER BY h.State`,
+        { not: 2 },
+      ),
+      [
+        { RunId: 1, State: 'accepted', Batches: 2, Sent: 4000, Last: new Date('2026-11-23T03:00:01.500Z') },
+        { RunId: 1, State: 'refused', Batches: 1, Sent: 3000, Last: null },
+      ],
+    );
+    assert.deepEqual(await client.query('SELECT TOP (@limit) N FROM #h ORDER BY At DESC, N', { limit: 1 }), [
+      { N: 1000 },
+    ]);
+    assert.deepEqual(await client.query('SELECT MAX(At) AS Last, COUNT_BIG(*) AS N FROM #h WHERE RunId = 7'), [
+      { Last: null, N: '0' },
+    ]);
+  });
+
+  it('cuts a value to what a narrower column takes', async () => {
+    const client = await sql.connect('log');
+    assert.deepEqual(
+      await client.query('SELECT CAST(@text AS varchar(5)) AS Cut, DATALENGTH(CAST(@text AS varchar(5))) AS Bytes', {
+        text: 'sepuluh',
+      }),
+      [{ Cut: 'sepul', Bytes: 5 }],
     );
   });
 
