@@ -25,7 +25,7 @@ export function connectError(
 }
 
 /** `host:port` or `host\instance`. */
-export function address({ server, port, instance }: ConnectionSettings): string {
+function address({ server, port, instance }: ConnectionSettings): string {
   if (instance !== undefined && port === undefined) return `${server}\\${instance}`;
   return `${server.includes(':') ? `[${server}]` : server}:${port ?? 1433}`;
 }

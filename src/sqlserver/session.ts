@@ -18,7 +18,7 @@ export interface ColumnDescription {
 }
 
 /** What a statement gave: the rows of its only result set, and the number of rows it returned or changed. */
-export interface Result {
+interface Result {
   readonly columns: readonly ColumnDescription[];
   readonly rows: readonly Row[];
   readonly rowCount: number;

@@ -7,7 +7,7 @@ import type { Session } from './session.ts';
 import { fill, type TemporaryTable } from './temporary-table.ts';
 
 /** Longest EntityId. */
-export const ENTITY_ID_LENGTH = 255;
+const ENTITY_ID_LENGTH = 255;
 
 /** Longest EntityType. */
 export const ENTITY_TYPE_LENGTH = 100;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
+import { type SqlServerOptions, startSqlServer, testAuthority } from '../../dev/sqlserver/server.ts';
 import { connect } from '../../src/sqlserver/connect.ts';
 import type { ConnectionSettings } from '../../src/sync/connection.ts';
 import { SyncError } from '../../src/sync/errors.ts';
@@ -37,6 +38,13 @@ async function refusal(settings: ConnectionSettings): Promise<string> {
   assert.match(error.message, new RegExp(`^Connection ${settings.name}: `));
   assert.doesNotMatch(error.message + error.hint, new RegExp(PASSWORD));
   return error.message;
+}
+
+/** Settings for a stand-in of its own for one test. */
+async function settingsFor(t: TestContext, options: SqlServerOptions): Promise<ConnectionSettings> {
+  const standIn = await startSqlServer(options);
+  t.after(() => standIn.close());
+  return settingsOf(standIn.connectionString('TAMHR_MDM'), 'default');
 }
 
 /** A server that does to each connection what `handle` does. */
@@ -127,7 +135,6 @@ describe('TLS', () => {
   const server = useSqlServer();
 
   itOnStandIn('takes a certificate that the given authority signed', async () => {
-    const { testAuthority } = await import('../../dev/sqlserver/server.ts');
     const settings = await settingsOf(server.connectionString('mdm', { TrustServerCertificate: 'False' }), 'default');
     const session = await connect({ ...settings, server: 'localhost', ca: testAuthority() }, 'SOURCE');
     assert.deepEqual((await session.query('SELECT 1')).rows, [[1]]);
@@ -135,7 +142,6 @@ describe('TLS', () => {
   });
 
   itOnStandIn('refuses a certificate for another name', async () => {
-    const { testAuthority } = await import('../../dev/sqlserver/server.ts');
     const settings = await settingsOf(server.connectionString('mdm', { TrustServerCertificate: 'False' }), 'default');
     const message = await refusal({
       ...settings,
@@ -144,5 +150,38 @@ describe('TLS', () => {
       serverName: 'other.example',
     });
     assert.match(message, /was issued for another name than other\.example/);
+  });
+
+  it('of an old version is refused unless the minimum is lowered', async (t) => {
+    const settings = await settingsFor(t, { minTlsVersion: 'TLSv1', maxTlsVersion: 'TLSv1.1' });
+    assert.match(await refusal(settings), /no TLS connection to 127\.0\.0\.1:\d+ came about/);
+    const session = await connect({ ...settings, minTlsVersion: 'TLSv1.1' }, 'SOURCE');
+    assert.deepEqual((await session.query('SELECT 1')).rows, [[1]]);
+    await session.close();
+  });
+
+  it('that the server does not offer is no reason to go on without', async (t) => {
+    const settings = await settingsFor(t, { tls: 'off' });
+    assert.match(await refusal(settings), /does not offer encryption, which this connection demands/);
+    const session = await connect({ ...settings, encrypt: false }, 'SOURCE');
+    await session.close();
+  });
+
+  it('that the server demands and the settings forbid is told', async (t) => {
+    const settings = await settingsFor(t, { tls: 'required' });
+    assert.match(await refusal({ ...settings, encrypt: false }), /demands encryption, which this connection forbids/);
+  });
+});
+
+describe('a Windows account', () => {
+  it('logs in by NTLM, and not with a wrong password', async (t) => {
+    const windowsLogin = { domain: 'HR', userName: 'robot', password: 'right' };
+    const settings = await settingsFor(t, { windowsLogin });
+    const login = { type: 'ntlm', domain: 'HR', user: 'robot', password: 'right' } as const;
+    const session = await connect({ ...settings, login }, 'SOURCE');
+    assert.deepEqual((await session.query('SELECT 1')).rows, [[1]]);
+    await session.close();
+    const message = await refusal({ ...settings, login: { ...login, password: PASSWORD } });
+    assert.match(message, /refused the login of HR\\robot \(error 18456\)/);
   });
 });
