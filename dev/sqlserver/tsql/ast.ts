@@ -20,7 +20,7 @@ export type Expression =
   | {
       readonly kind: 'case';
       readonly operand: Expression | undefined;
-      readonly branches: readonly { readonly when: Expression; readonly then: Expression }[];
+      readonly branches: readonly { readonly when: Expression; readonly result: Expression }[];
       readonly otherwise: Expression | undefined;
     }
   | {
@@ -313,7 +313,7 @@ export type StatementBody =
   | {
       readonly kind: 'if';
       readonly condition: Expression;
-      readonly then: Statement;
+      readonly body: Statement;
       readonly otherwise: Statement | undefined;
     }
   | { readonly kind: 'while'; readonly condition: Expression; readonly body: Statement }

@@ -199,7 +199,7 @@ export abstract class ExpressionBinder {
   }
 
   private case(expression: Extract<Expression, { kind: 'case' }>, scope: Scope | undefined): Bound {
-    const results = expression.branches.map((branch) => this.bind(branch.then, scope));
+    const results = expression.branches.map((branch) => this.bind(branch.result, scope));
     const otherwise =
       expression.otherwise === undefined ? constant(null, types.int) : this.bind(expression.otherwise, scope);
     const all = [...results, otherwise];
@@ -355,7 +355,7 @@ export abstract class ExpressionBinder {
     const asText = (bound: Bound): Bound => (isText(bound.type) ? bound : convert(bound, types.nvarcharMax));
     const operand = asText(this.bind(expression.operand, scope));
     const pattern = asText(this.bind(expression.pattern, scope));
-    const escape =
+    const escapeCharacter =
       expression.escape === undefined ? constant(null, types.nvarcharMax) : this.bind(expression.escape, scope);
     const collation = collationOf(resolveCollation('like', operand, pattern));
     const cache = new Map<string, (text: string) => boolean>();
@@ -372,7 +372,7 @@ export abstract class ExpressionBinder {
         }
         return matcher(text) ? 1n : 0n;
       },
-      [operand, pattern, escape],
+      [operand, pattern, escapeCharacter],
       types.bit,
       { strict: false },
     );

@@ -169,7 +169,7 @@ export function someNode(expression: Expression, test: (node: Expression) => boo
       children.push(
         expression.operand,
         expression.otherwise,
-        ...expression.branches.flatMap((branch) => [branch.when, branch.then]),
+        ...expression.branches.flatMap((branch) => [branch.when, branch.result]),
       );
       break;
     case 'logical':

@@ -341,11 +341,11 @@ export abstract class ExpressionParser extends Cursor {
   private case(): Expression {
     this.advance();
     const operand = this.is('WHEN') ? undefined : this.expression();
-    const branches: { when: Expression; then: Expression }[] = [];
+    const branches: { when: Expression; result: Expression }[] = [];
     while (this.accept('WHEN')) {
       const when = operand === undefined ? this.condition() : this.expression();
       this.expect('THEN');
-      branches.push({ when, then: this.expression() });
+      branches.push({ when, result: this.expression() });
     }
     if (branches.length === 0) this.fail();
     const otherwise = this.accept('ELSE') ? this.expression() : undefined;
@@ -358,11 +358,11 @@ export abstract class ExpressionParser extends Cursor {
     this.expect('(');
     const when = this.condition();
     this.expect(',');
-    const then = this.expression();
+    const result = this.expression();
     this.expect(',');
     const otherwise = this.expression();
     this.expect(')');
-    return { kind: 'case', operand: undefined, branches: [{ when, then }], otherwise };
+    return { kind: 'case', operand: undefined, branches: [{ when, result }], otherwise };
   }
 
   private cast(): Expression {

@@ -124,9 +124,9 @@ class StatementParser extends DefinitionParser {
       case 'IF': {
         this.advance();
         const condition = this.condition();
-        const then = this.statement();
+        const body = this.statement();
         const otherwise = this.accept('ELSE') ? this.statement() : undefined;
-        return { kind: 'if', condition, then, otherwise };
+        return { kind: 'if', condition, body, otherwise };
       }
       case 'WHILE': {
         this.advance();

@@ -152,7 +152,7 @@ function checkStatement(core: SessionCore, statement: Statement): void {
         break;
       case 'if':
         conditionPlan(core, statement.condition);
-        checkStatement(core, statement.then);
+        checkStatement(core, statement.body);
         if (statement.otherwise !== undefined) checkStatement(core, statement.otherwise);
         break;
       case 'while':
@@ -259,7 +259,7 @@ function* perform(core: SessionCore, statement: Statement): Generator<Step, Flow
     case 'insertBulk':
       throw unsupported('INSERT BULK');
     case 'if': {
-      const branch = holds(core, statement.condition) ? statement.then : statement.otherwise;
+      const branch = holds(core, statement.condition) ? statement.body : statement.otherwise;
       core.rowCount = 0n;
       return branch === undefined ? 'next' : yield* runOne(core, branch);
     }
@@ -441,11 +441,7 @@ function isTemporary(name: string | undefined): boolean {
 }
 
 function* performOther(core: SessionCore, statement: Statement): Generator<Step> {
-  const define = (temporary: boolean, body: () => void): Generator<Step, void> =>
-    core.write(temporary, function* (): Generator<Step, void> {
-      yield* [];
-      body();
-    });
+  const define = (temporary: boolean, body: () => void): Generator<Step, void> => core.write(temporary, body);
   switch (statement.kind) {
     case 'begin':
       yield* core.begin(statement.name);

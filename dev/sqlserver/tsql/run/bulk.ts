@@ -40,7 +40,7 @@ export function* runBulk(core: SessionCore, sql: string, load: BulkLoad): Genera
     maker(core, (load.columns[index] as ResultColumn).type, column, keepNulls),
   );
   const ids = [...columns, ...missing].map((column) => column.id);
-  return yield* core.write(table.temporary, function* (): Generator<Step, number> {
+  return yield* core.writeSteps(table.temporary, function* (): Generator<Step, number> {
     const inserter = rowInserter(core, table, ids, {
       keepIdentity: options.has('KEEP_IDENTITY'),
       unchecked: !options.has('CHECK_CONSTRAINTS'),

@@ -256,7 +256,7 @@ function insertValue(binder: QueryBinder, value: Expression, column: Column): st
 export function* runInsert(core: SessionCore, statement: Insert): Generator<Step> {
   const plan = insertPlan(core, statement);
   const output = plan.output === undefined ? undefined : new OutputRows(core, plan.output);
-  const count = yield* core.write(plan.table.temporary, function* (): Generator<Step, number> {
+  const count = yield* core.write(plan.table.temporary, (): number => {
     const rows = core.prepare(plan.sql).all(...core.parameters(plan.bindings)) as unknown as Stored[][];
     const written = output === undefined ? {} : { written: (image: RowImage) => output.add(image, undefined) };
     insertRows(core, plan.table, plan.columnIds, rows, {
@@ -373,7 +373,7 @@ function assignedColumn(table: Table, source: Source, parts: readonly string[]):
 export function* runUpdate(core: SessionCore, statement: Update): Generator<Step> {
   const plan = updatePlan(core, statement);
   const output = plan.output === undefined ? undefined : new OutputRows(core, plan.output);
-  const count = yield* core.write(plan.table.temporary, function* (): Generator<Step, number> {
+  const count = yield* core.write(plan.table.temporary, (): number => {
     const changes = readChanges(core, plan);
     applyUpdates(core, plan, changes);
     for (const change of changes) output?.add(change.after, change.before);
@@ -483,7 +483,7 @@ export function deletePlan(core: SessionCore, statement: Delete): ReadPlan {
 export function* runDelete(core: SessionCore, statement: Delete): Generator<Step> {
   const plan = deletePlan(core, statement);
   const output = plan.output === undefined ? undefined : new OutputRows(core, plan.output);
-  const count = yield* core.write(plan.table.temporary, function* (): Generator<Step, number> {
+  const count = yield* core.write(plan.table.temporary, (): number => {
     const rows = core.prepare(plan.sql).all(...core.parameters(plan.bindings)) as unknown as Stored[][];
     const columns = storedColumns(plan.table);
     const byRowid = new Map(rows.map((row) => [row[0] as Stored, row]));

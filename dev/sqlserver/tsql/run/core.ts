@@ -413,11 +413,35 @@ export class SessionCore implements Runtime, Names {
    * Runs a change as one atomic statement: takes the writer's place (unless only #temporary tables change), and on an error
    * takes back what it wrote. In a transaction the place is kept until that ends.
    */
-  *write<T>(temporaryOnly: boolean, body: () => Generator<Step, T>): Generator<Step, T> {
+  *write<T>(temporaryOnly: boolean, body: () => T): Generator<Step, T> {
+    const end = yield* this.beginWrite(temporaryOnly);
+    let isDone = false;
+    try {
+      const result = body();
+      isDone = true;
+      return result;
+    } finally {
+      end(isDone);
+    }
+  }
+
+  /** As write, for a change that waits in between. */
+  *writeSteps<T>(temporaryOnly: boolean, body: () => Generator<Step, T>): Generator<Step, T> {
+    const end = yield* this.beginWrite(temporaryOnly);
+    let isDone = false;
+    try {
+      const result = yield* body();
+      isDone = true;
+      return result;
+    } finally {
+      end(isDone);
+    }
+  }
+
+  private *beginWrite(temporaryOnly: boolean): Generator<Step, (isDone: boolean) => void> {
     if (this.isDoomed) throw sqlError(3930);
     if (this.transactionCount === 0 && this.settings.implicitTransactions) yield* this.begin();
     const inTransaction = this.transactionCount > 0;
-    const before = this.schema();
     if (inTransaction) {
       yield* this.openStorage();
       this.connection.exec('SAVEPOINT statement');
@@ -426,24 +450,21 @@ export class SessionCore implements Runtime, Names {
       yield* this.takeWriter();
       this.connection.exec('BEGIN IMMEDIATE');
     }
-    let isDone = false;
-    try {
-      const result = yield* body();
-      this.connection.exec(inTransaction ? 'RELEASE statement' : 'COMMIT');
-      isDone = true;
-      if (!inTransaction) this.publish();
-      return result;
-    } finally {
-      if (!isDone) {
-        this.connection.exec(inTransaction ? 'ROLLBACK TO statement; RELEASE statement' : 'ROLLBACK');
-        this.changedCatalogue = before.catalogue;
-        this.temporary = before.temporary;
-      }
-      if (!inTransaction) {
-        this.firstRowversion = undefined;
-        this.server.locks.releaseAll(this.sessionId, 'Transaction');
-      }
+    const before = this.schema();
+    return (isDone) => this.endWrite(inTransaction, isDone, before);
+  }
+
+  private endWrite(inTransaction: boolean, isDone: boolean, before: Schema): void {
+    if (isDone) this.connection.exec(inTransaction ? 'RELEASE statement' : 'COMMIT');
+    else {
+      this.connection.exec(inTransaction ? 'ROLLBACK TO statement; RELEASE statement' : 'ROLLBACK');
+      this.changedCatalogue = before.catalogue;
+      this.temporary = before.temporary;
     }
+    if (inTransaction) return;
+    this.publish();
+    this.firstRowversion = undefined;
+    this.server.locks.releaseAll(this.sessionId, 'Transaction');
   }
 
   /** Begins SQLite's transaction for the running T-SQL transaction, if that is still to do. */

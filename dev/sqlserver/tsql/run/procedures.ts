@@ -18,7 +18,7 @@ export interface ProcedureArgument {
 
 interface Procedure {
   readonly parameters: readonly (readonly [name: string, fallback?: string | null])[];
-  readonly run: (core: SessionCore, args: Record<string, Stored>) => Generator<Step, bigint>;
+  readonly run: (core: SessionCore, args: Record<string, Stored>) => Generator<Step, bigint> | bigint;
 }
 
 const modes: readonly LockMode[] = ['IntentShared', 'Shared', 'Update', 'IntentExclusive', 'Exclusive'];
@@ -62,7 +62,7 @@ const getAppLock: Procedure = {
 
 const releaseAppLock: Procedure = {
   parameters: [['@Resource'], ['@LockOwner', 'Transaction'], ['@DbPrincipal', 'public']],
-  *run(core, args) {
+  run(core, args) {
     const owner = ownerOf(args['@lockowner'] as Stored);
     if (owner === undefined || args['@resource'] === null) return -999n;
     const name = String(args['@resource']).slice(0, 255);
@@ -140,7 +140,7 @@ const rename: Procedure = {
           ),
         }
       : { ...table, name: newName };
-    yield* core.write(false, function* (): Generator<Step, void> {
+    yield* core.write(false, (): void => {
       let catalogue: Catalogue = core.catalogue;
       const database = findDatabase(catalogue, table.database);
       if (database !== undefined) {
@@ -148,7 +148,6 @@ const rename: Procedure = {
         catalogue = new Map(catalogue).set(table.database.toLowerCase(), { ...database, objects });
       }
       core.changeCatalogue(withObject(catalogue, changed), [table.database]);
-      yield* [];
     });
     return 0n;
   },
@@ -156,10 +155,9 @@ const rename: Procedure = {
 
 const resetConnection: Procedure = {
   parameters: [],
-  *run(core) {
+  run(core) {
     core.reset();
     core.pushFrame();
-    yield* [];
     return 0n;
   },
 };
@@ -197,5 +195,6 @@ export function* callProcedure(
     if (fallback === undefined) throw sqlError(201, bare, parameter);
     values[key] = fallback;
   }
-  return yield* procedure.run(core, values);
+  const status = procedure.run(core, values);
+  return typeof status === 'bigint' ? status : yield* status;
 }

@@ -119,7 +119,7 @@ function* selectInto(core: SessionCore, query: Query): Generator<Step> {
   const name = select.into;
   const plan = selectPlan(core, query);
   const isTemporary = name.parts.at(-1)?.startsWith('#') ?? false;
-  const count = yield* core.write(isTemporary, function* (): Generator<Step, number> {
+  const count = yield* core.write(isTemporary, (): number => {
     const rows = core.prepare(plan.sql).all(...core.parameters(plan.bindings)) as unknown as Stored[][];
     const table = createFromColumns(core, name, plan.columns, plan.collations);
     insertRows(

@@ -7,14 +7,11 @@ import { epoch1900, roundTicks } from './datetime.ts';
 import { divideRounded, fits, pow10, rescale } from './decimal.ts';
 import { decimalFrom, decimalTo, type Stored } from './stored.ts';
 
-/** Makes the function for `left operator right` of those types with that result type; neither value is NULL. */
 // biome-ignore lint/suspicious/noExplicitAny: the values' types are what the three SqlTypes say
-export function arithmetic(
-  operator: string,
-  left: SqlType,
-  right: SqlType,
-  result: SqlType,
-): (a: any, b: any) => Stored {
+type Operation = (a: any, b: any) => Stored;
+
+/** Makes the function for `left operator right` of those types with that result type; neither value is NULL. */
+export function arithmetic(operator: string, left: SqlType, right: SqlType, result: SqlType): Operation {
   if (isInteger(result)) return integerArithmetic(operator, result);
   if (isDecimal(result)) return decimalArithmetic(operator, left.scale ?? 0, right.scale ?? 0, result);
   if (isFloat(result)) return floatArithmetic(operator, result);
