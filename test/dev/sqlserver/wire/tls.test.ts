@@ -69,6 +69,21 @@ describe('TLS of the stand-in', () => {
       });
     }));
 
+  it('delivers the rows that come before a planted cut, and refused logins', async () => {
+    const faults = new Faults();
+    await withListener({ faults }, async (port) => {
+      const connection = await connect(port, { encrypt: true, cryptoCredentialsDetails: { ca } });
+      faults.add({ match: /^rows$/, action: { truncateAfterRows: 1000 } });
+      const { rows, error } = await request(connection, 'rows');
+      assert.equal(error?.code, 'ECONNRESET');
+      assert.equal(rows.length, 1000);
+      await assert.rejects(
+        connect(port, { encrypt: true, cryptoCredentialsDetails: { ca } }, 'sa', 'wrong'),
+        /Login failed/,
+      );
+    });
+  });
+
   it('covers the login alone for a client that asks for that', () =>
     withListener({}, async (port) => {
       const raw = new RawConnection(port);
