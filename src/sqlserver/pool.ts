@@ -1,6 +1,7 @@
 /** Connections in use and at rest: opened when they are needed, thrown away once broken. */
-import { Pool as TarnPool } from 'tarn';
+import { Pool as TarnPool, TimeoutError } from 'tarn';
 import type { ConnectionSettings } from '../sync/connection.ts';
+import { SyncError } from '../sync/errors.ts';
 import { connect } from './connect.ts';
 import type { ConnectionRole } from './connect-error.ts';
 import type { Session } from './session.ts';
@@ -8,6 +9,9 @@ import { statementError } from './statement-error.ts';
 
 /** How long a caller waits for a connection while all are in use. */
 const ACQUIRE_TIMEOUT_MS = 10 * 60_000;
+
+/** The longest that a timer takes; beyond, it would strike at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Connections with the same settings. */
 export interface Pool {
@@ -31,14 +35,16 @@ export function createPool(settings: ConnectionSettings, role: ConnectionRole, m
     max: maxConnections,
     acquireTimeoutMillis: ACQUIRE_TIMEOUT_MS,
     // The driver's own timeout comes first, and says more.
-    createTimeoutMillis: settings.connectTimeoutMs + 5000,
+    createTimeoutMillis: Math.min(settings.connectTimeoutMs + 5000, MAX_TIMER_MS),
     // Else it would try again until the caller's time is up, and lock an account whose password is wrong.
     propagateCreateError: true,
   });
   return {
     settings,
     async withSession(work) {
-      const session = await sessions.acquire().promise;
+      const session = await sessions.acquire().promise.catch((error) => {
+        throw error instanceof TimeoutError ? noneFree(settings, role) : error;
+      });
       try {
         return await work(session);
       } catch (error) {
@@ -51,4 +57,12 @@ export function createPool(settings: ConnectionSettings, role: ConnectionRole, m
       await sessions.destroy();
     },
   };
+}
+
+function noneFree({ name }: ConnectionSettings, role: ConnectionRole): SyncError {
+  return new SyncError(
+    `${role}_UNAVAILABLE`,
+    `Connection ${name}: no connection could be had in ${ACQUIRE_TIMEOUT_MS / 60_000} minutes.`,
+    'See what holds up the statements on this server.',
+  );
 }

@@ -6,7 +6,7 @@ import { readConnection } from '../../src/config/connection.ts';
 import { createPool, type Pool } from '../../src/sqlserver/pool.ts';
 import type { ConnectionSettings } from '../../src/sync/connection.ts';
 import type { Batch, EntityIdentity } from '../../src/sync/ports.ts';
-import type { TestSqlServer } from '../support/sqlserver.ts';
+import { type TestSqlServer, type TestSqlServerOptions, useSqlServer } from '../support/sqlserver.ts';
 
 /** The settings that a connection string stands for. */
 export async function settingsOf(connectionString: string, name = 'log'): Promise<ConnectionSettings> {
@@ -16,19 +16,25 @@ export async function settingsOf(connectionString: string, name = 'log'): Promis
   return settings;
 }
 
-/** A pool on one of the test server's databases, closed after the file's tests. Made on the first call. */
-export function usePool(
-  server: TestSqlServer,
+/**
+ * A test server and a pool on one of its databases, made on the first call. Hooks run in the order of their registration:
+ * the pool is closed before a real server's database is dropped.
+ */
+export function useServerAndPool(
   database: 'mdm' | 'ess' | 'log',
-  changes: Partial<ConnectionSettings> = {},
-): () => Promise<Pool> {
-  let pool: Promise<Pool> | undefined;
-  after(async () => (await pool)?.close());
-  return () => {
-    pool ??= settingsOf(server.connectionString(database), database).then((settings) =>
-      createPool({ ...settings, ...changes }, database === 'log' ? 'LOG_DATABASE' : 'SOURCE', 4),
-    );
-    return pool;
+  options: TestSqlServerOptions = {},
+): { readonly server: TestSqlServer; readonly pool: () => Promise<Pool> } {
+  let opened: Promise<Pool> | undefined;
+  after(async () => (await opened)?.close());
+  const server = useSqlServer(options);
+  return {
+    server,
+    pool() {
+      opened ??= settingsOf(server.connectionString(database), database).then((settings) =>
+        createPool(settings, database === 'log' ? 'LOG_DATABASE' : 'SOURCE', 4),
+      );
+      return opened;
+    },
   };
 }
 
@@ -65,13 +71,4 @@ export function batchOf(keys: readonly string[], id: string = randomUUID()): Bat
 /** 16 bytes that differ by text. */
 export function hashOf(text: string): Buffer {
   return createHash('sha256').update(text).digest().subarray(0, 16);
-}
-
-/** Waits until `condition` holds; fails after 10 s. */
-export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 10_000;
-  while (!(await condition())) {
-    assert.ok(Date.now() < deadline, 'the condition did not come about');
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }

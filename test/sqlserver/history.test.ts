@@ -7,8 +7,7 @@ import { migrate } from '../../src/sqlserver/migrate.ts';
 import { createPool } from '../../src/sqlserver/pool.ts';
 import type { EntityHistory } from '../../src/sync/history.ts';
 import type { EntityIdentity, EntitySummary, Ledger, LogDatabase, Outcome } from '../../src/sync/ports.ts';
-import { useSqlServer } from '../support/sqlserver.ts';
-import { batchOf, entityNamed, settingsOf, USERS, usePool } from './fixture.ts';
+import { batchOf, entityNamed, settingsOf, USERS, useServerAndPool } from './fixture.ts';
 
 const ACCEPTED: Outcome = { state: 'accepted', attempts: [{ startedAt: new Date(), durationMs: 10, status: 200 }] };
 const REFUSED: Outcome = {
@@ -36,15 +35,14 @@ function summaryOf(entity: EntityIdentity, changes: Partial<EntitySummary> = {})
 }
 
 describe('the history', () => {
-  const server = useSqlServer();
-  const pool = usePool(server, 'log');
   let database: LogDatabase;
+  after(() => database.close());
+  const { server, pool } = useServerAndPool('log');
   before(async () => {
     const settings = await settingsOf(server.connectionString('log'));
     await migrate(settings, { check: false });
     database = createLogDatabase(createPool(settings, 'LOG_DATABASE', 4));
   });
-  after(() => database.close());
 
   async function historyOf(entity: EntityIdentity): Promise<EntityHistory> {
     const { entities, migrated } = await readHistory(await pool(), [entity], 10);
@@ -191,8 +189,9 @@ describe('the history', () => {
 });
 
 describe('the history of a ledger that only the old job wrote', () => {
-  const server = useSqlServer({ seed: { rows: 0, oldJob: { rows: 10, labels: ['User', 'Users'] } } });
-  const pool = usePool(server, 'log');
+  const { server, pool } = useServerAndPool('log', {
+    seed: { rows: 0, oldJob: { rows: 10, labels: ['User', 'Users'] } },
+  });
 
   it('says that it was not migrated, and what is known all the same', async () => {
     await server.execute(

@@ -4,8 +4,8 @@ import { before, describe, it } from 'node:test';
 import { createLedger } from '../../src/sqlserver/ledger.ts';
 import { migrate } from '../../src/sqlserver/migrate.ts';
 import type { Batch, EntityIdentity, Ledger, Outcome } from '../../src/sync/ports.ts';
-import { itOnStandIn, useSqlServer } from '../support/sqlserver.ts';
-import { batchOf, entityNamed, hashOf, settingsOf, usePool } from './fixture.ts';
+import { itOnStandIn } from '../support/sqlserver.ts';
+import { batchOf, entityNamed, hashOf, settingsOf, useServerAndPool } from './fixture.ts';
 
 const ACCEPTED: Outcome = {
   state: 'accepted',
@@ -20,8 +20,7 @@ const REFUSED: Outcome = {
 };
 
 describe('a ledger', () => {
-  const server = useSqlServer();
-  const pool = usePool(server, 'log');
+  const { server, pool } = useServerAndPool('log');
   before(async () => {
     await migrate(await settingsOf(server.connectionString('log')), { check: false });
   });
@@ -474,8 +473,7 @@ describe('a ledger', () => {
 });
 
 describe("a ledger beside another application's TB_R_Log", () => {
-  const server = useSqlServer();
-  const pool = usePool(server, 'log');
+  const { server, pool } = useServerAndPool('log');
 
   it('cuts texts to its columns and leaves out the columns it lacks', async () => {
     await server.execute(

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { migrate, requireMigrated } from '../../src/sqlserver/migrate.ts';
 import { loadMigrations, printableScript, splitBatches } from '../../src/sqlserver/migrations.ts';
 import { itOnStandIn, useSqlServer } from '../support/sqlserver.ts';
-import { settingsOf, usePool } from './fixture.ts';
+import { settingsOf, useServerAndPool } from './fixture.ts';
 
 const TABLES = [
   'TB_R_Log',
@@ -57,8 +57,9 @@ describe('migrating a log database', () => {
 });
 
 describe('migrating the log database of the old job', () => {
-  const server = useSqlServer({ seed: { rows: 0, oldJob: { rows: 100, labels: ['User', 'Users'] } } });
-  const pool = usePool(server, 'log');
+  const { server, pool } = useServerAndPool('log', {
+    seed: { rows: 0, oldJob: { rows: 100, labels: ['User', 'Users'] } },
+  });
 
   it('keeps its rows and adds two nullable columns to the ledger', async () => {
     const before = await server.query(

@@ -2,12 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createPool } from '../../src/sqlserver/pool.ts';
 import type { Session } from '../../src/sqlserver/session.ts';
-import { itOnStandIn, useSqlServer } from '../support/sqlserver.ts';
-import { settingsOf, usePool } from './fixture.ts';
+import { itOnStandIn } from '../support/sqlserver.ts';
+import { settingsOf, useServerAndPool } from './fixture.ts';
 
 describe('a pool', () => {
-  const server = useSqlServer();
-  const pool = usePool(server, 'log');
+  const { server, pool } = useServerAndPool('log');
 
   it('lends the same connection again', async () => {
     const lent: Session[] = [];
@@ -54,6 +53,13 @@ describe('a pool', () => {
       { code: 'SOURCE_UNAVAILABLE' },
     );
     await wrong.close();
+  });
+
+  it('takes a connect timeout without end', async (t) => {
+    const settings = await settingsOf(server.connectionString('log'));
+    const patient = createPool({ ...settings, connectTimeoutMs: 2 ** 31 - 1 }, 'SOURCE', 1);
+    t.after(() => patient.close());
+    assert.deepEqual((await patient.withSession((session) => session.query('SELECT 1'))).rows, [[1]]);
   });
 
   itOnStandIn('lends a new connection after one was lost', async () => {

@@ -3,12 +3,11 @@ import { before, describe, it } from 'node:test';
 import { createSource } from '../../src/sqlserver/source.ts';
 import type { SourceConfig } from '../../src/sync/entity.ts';
 import type { Row, Source } from '../../src/sync/ports.ts';
-import { itOnStandIn, useSqlServer } from '../support/sqlserver.ts';
-import { usePool } from './fixture.ts';
+import { itOnStandIn } from '../support/sqlserver.ts';
+import { useServerAndPool } from './fixture.ts';
 
 describe('a source', () => {
-  const server = useSqlServer();
-  const pool = usePool(server, 'mdm');
+  const { server, pool } = useServerAndPool('mdm');
   const never = new AbortController().signal;
 
   async function sourceOf(config: Partial<SourceConfig>, columns?: readonly string[]): Promise<Source> {
