@@ -7,6 +7,8 @@ if (major >= 24 || (major === 22 && minor >= 19)) {
   // A checkout runs from source by type stripping; the package ships dist/ only.
   const source = new URL('../src/cli.ts', import.meta.url);
   const { main } = await import(existsSync(source) ? source.href : '../dist/cli.js');
+  // A pipe that nobody reads any more, or a full disk behind it, is no reason to stop a run.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   process.exitCode = await main(process.argv.slice(2), {
     stdout: process.stdout,
     stderr: process.stderr,

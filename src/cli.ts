@@ -40,7 +40,9 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     .option('--config <file>', 'configuration file (default: sync.config.json, .yaml or .yml in the working directory)')
     .option('--secrets <file>', 'file of NAME=value lines for the ${env:NAME} references in the configuration')
     .helpCommand('help [command]', 'show help for a command')
-    .addHelpText('after', `\nExit codes:\n${exitCodeLines()}`)
+
+    .addHelpText('afterAll', `\nExit codes:\n${exitCodeLines()}`)
+    .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError('(add --help for the usage)')
     .exitOverride()
     .configureOutput({ writeOut: (text) => stdout.write(text), writeErr: (text) => stderr.write(text) });
