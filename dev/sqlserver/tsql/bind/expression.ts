@@ -22,6 +22,7 @@ import {
 } from '../types.ts';
 import { arithmetic } from '../values/arithmetic.ts';
 import { collationOf, defaultCollation, likeMatcher } from '../values/collation.ts';
+import type { Stored } from '../values/stored.ts';
 import {
   type Bound,
   commonOf,
@@ -140,7 +141,15 @@ export abstract class ExpressionBinder {
         (body.top?.kind === 'literal' && body.top.value === 1n));
     if (atMostOne) return `(${sql})`;
     const alias = this.compilation.alias();
-    return `(SELECT single(${alias}.c1) FROM (${sql}) AS ${alias})`;
+    const check = (count: bigint, value: Stored): Stored => {
+      if (count > 1n) throw sqlError(512);
+      return value;
+    };
+    const counted = [`count(*)`, `first(${alias}.c1)`].map(
+      (part): Bound => ({ sql: part, type: types.bigint, nullable: true }),
+    );
+    const only = invoke('single', () => check, counted, types.bigint, { strict: false });
+    return `(SELECT ${only.sql} FROM (${sql}) AS ${alias})`;
   }
 
   private unary(operator: '-' | '+' | '~', operand: Bound): Bound {

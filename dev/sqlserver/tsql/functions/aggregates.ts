@@ -74,13 +74,23 @@ const sum: Aggregate = (args, use) => {
   ) {
     throw sqlError(8117, typeLabel(type), 'sum');
   }
-  if (isInteger(type))
-    return type.name === 'bigint'
-      ? { sql: call('sum_exact'), type, nullable: true }
-      : checkedInteger(call('sum'), types.int);
-  if (isMoney(type)) return { sql: call('sum_exact'), type: types.money, nullable: true };
   if (isFloat(type)) return { sql: call('sum'), type: types.float, nullable: true };
-  return { sql: call('sum_decimal'), type: { name: type.name, precision: 38, scale: type.scale ?? 0 }, nullable: true };
+  if (isInteger(type) && type.name !== 'bigint') return checkedInteger(call('sum'), types.int);
+  const result: SqlType = isDecimal(type)
+    ? { name: type.name, precision: 38, scale: type.scale ?? 0 }
+    : isMoney(type)
+      ? types.money
+      : type;
+  // An error thrown within an aggregate does not reach the caller of SQLite, so its result is checked outside of it.
+  const check = (total: string): Stored => {
+    const value = BigInt(total);
+    if (isDecimal(result) ? !fits(value, 38) : BigInt.asIntN(64, value) !== value) {
+      throw sqlError(8115, 'expression', typeLabel(result));
+    }
+    return isDecimal(result) ? decimalTo(value, 38) : value;
+  };
+  const total: Bound = { sql: call('sum_total'), type: types.varcharMax, nullable: true };
+  return invoke(`sum ${result.name}`, () => check, [total], result);
 };
 
 const average: Aggregate = (args, use) => {
@@ -159,29 +169,18 @@ export function registerAggregates(connection: DatabaseSync): void {
   const bigints = { useBigIntArguments: true } as const;
   type Total = { total: bigint; count: number };
   const total = { start: (): Total => ({ total: 0n, count: 0 }) as never, useBigIntArguments: true } as const;
-  const finish = (check: (value: bigint) => Stored) => (state: unknown) =>
-    (state as Total).count === 0 ? null : check((state as Total).total);
   const step = (sign: bigint) => (state: unknown, value: unknown) => {
     if (value === null) return state as never;
     const before = state as Total;
     return { total: before.total + sign * decimalFrom(value as Stored), count: before.count + Number(sign) } as never;
   };
-  const exact = (check: (value: bigint) => Stored) =>
-    ({ ...total, step: step(1n), inverse: step(-1n), result: finish(check) }) as never;
-  connection.aggregate(
-    'sum_exact',
-    exact((value) => {
-      if (BigInt.asIntN(64, value) !== value) throw sqlError(8115, 'expression', 'bigint');
-      return value;
-    }),
-  );
-  connection.aggregate(
-    'sum_decimal',
-    exact((value) => {
-      if (!fits(value, 38)) throw sqlError(8115, 'expression', 'numeric');
-      return decimalTo(value, 38);
-    }),
-  );
+  // The exact sum of integers and unscaled decimals, as text.
+  connection.aggregate('sum_total', {
+    ...total,
+    step: step(1n),
+    inverse: step(-1n),
+    result: (state: unknown) => ((state as Total).count === 0 ? null : String((state as Total).total)),
+  } as never);
   type Best = { key: Stored; value: Stored } | null;
   const best = (wins: (a: Stored, b: Stored) => boolean) =>
     ({
@@ -213,14 +212,11 @@ export function registerAggregates(connection: DatabaseSync): void {
     },
     result: (state: unknown) => state as never,
   } as never);
-  // A scalar subquery: its only row, error 512 when there are more.
-  connection.aggregate('single', {
+  // The first value of all; a scalar subquery has no more than one.
+  connection.aggregate('first', {
     ...bigints,
     start: () => undefined,
-    step: (state: unknown, value: unknown) => {
-      if (state !== undefined) throw sqlError(512);
-      return { value } as never;
-    },
+    step: (state: unknown, value: unknown) => (state ?? { value }) as never,
     result: (state: unknown) => ((state as { value: Stored } | undefined)?.value ?? null) as never,
   } as never);
   const spread = (finishing: (variance: number) => number) =>

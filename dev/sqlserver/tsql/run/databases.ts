@@ -16,7 +16,7 @@ import {
   withoutObject,
 } from '../catalogue/objects.ts';
 import { message, sqlError, unsupported } from '../errors.ts';
-import { now } from '../values/datetime.ts';
+import { creationTime } from '../values/datetime.ts';
 import type { SessionCore } from './core.ts';
 
 const systemDatabases = ['master', 'tempdb'];
@@ -25,7 +25,7 @@ export function createDatabase(core: SessionCore, name: string): void {
   if (core.transactionCount > 0)
     throw message(226, 16, 6, 'CREATE DATABASE statement not allowed within multi-statement transaction.');
   if (findDatabase(core.catalogue, name) !== undefined) throw sqlError(1801, name);
-  const database = emptyDatabase(core.server.nextDatabaseId(), name, String(now(false)));
+  const database = emptyDatabase(core.server.nextDatabaseId(), name, creationTime());
   core.changeCatalogue(withDatabase(core.catalogue, database), [name]);
 }
 
@@ -120,7 +120,7 @@ export function createView(core: SessionCore, statement: Extract<Statement, { ki
     name,
     columns: statement.columns,
     text: statement.text,
-    createdAt: String(now(false)),
+    createdAt: creationTime(),
   };
   core.changeCatalogue(withObject(core.catalogue, view), [database.name]);
 }

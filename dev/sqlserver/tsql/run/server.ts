@@ -16,7 +16,7 @@ import {
 } from '../catalogue/objects.ts';
 import { parseBatch } from '../parser/statement.ts';
 import { fold } from '../values/collation.ts';
-import { now } from '../values/datetime.ts';
+import { creationTime } from '../values/datetime.ts';
 import type { Stored } from '../values/stored.ts';
 import { LockTable } from './locks.ts';
 
@@ -108,7 +108,7 @@ export class Server {
 
   private addDatabase(name: string): void {
     if (this.catalogue.has(fold(name))) return;
-    const database = emptyDatabase(this.nextDatabaseId(), name, String(now(false)));
+    const database = emptyDatabase(this.nextDatabaseId(), name, creationTime());
     this.catalogue = withDatabase(this.catalogue, database);
     this.save(this.keeper, database);
   }

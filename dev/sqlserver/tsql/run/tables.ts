@@ -31,7 +31,7 @@ import { constraintsOf } from '../functions/session.ts';
 import { parseCondition, parseExpression } from '../parser/statement.ts';
 import { isInteger, isLob, isText, spell } from '../types.ts';
 import { collationOf, defaultCollation } from '../values/collation.ts';
-import { now } from '../values/datetime.ts';
+import { creationTime } from '../values/datetime.ts';
 import type { Stored } from '../values/stored.ts';
 import type { SessionCore } from './core.ts';
 import { evaluate } from './evaluate.ts';
@@ -378,7 +378,7 @@ export function createTable(core: SessionCore, name: ObjectName, definition: Tab
     indexes: [],
     checks: [],
     foreignKeys: [],
-    createdAt: String(now(false)),
+    createdAt: creationTime(),
   };
   // Computed columns may name columns that stand after them.
   const computed = definition.columns.filter((column) => column.computed !== undefined);

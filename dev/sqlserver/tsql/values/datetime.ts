@@ -80,6 +80,9 @@ export function now(utc: boolean): bigint {
   return utc ? ticks : ticks - BigInt(new Date().getTimezoneOffset()) * 60n * ticksPerSecond;
 }
 
+/** The moment of creation that the catalogue shows: local time as a datetime has it. */
+export const creationTime = (): string => String(roundTicks(now(false), { name: 'datetime' }, 'datetime'));
+
 function roundTo(ticks: bigint, unit: bigint): bigint {
   return ((ticks + unit / 2n) / unit) * unit;
 }
