@@ -87,7 +87,10 @@ function report(error: unknown, stderr: TextStream): number {
 function redacting(stream: TextStream, redactor: Redactor): TextStream {
   return {
     isTTY: stream.isTTY,
-    ...(stream.columns !== undefined && { columns: stream.columns }),
+    // Read at each use: a terminal changes its size.
+    get columns() {
+      return stream.columns;
+    },
     write: (text) => stream.write(redactor.redact(text)),
   };
 }

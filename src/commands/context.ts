@@ -7,7 +7,7 @@ import type { Redactor } from '../log/redact.ts';
 export interface TextStream {
   write(text: string): void;
   readonly isTTY: boolean;
-  readonly columns?: number;
+  readonly columns?: number | undefined;
 }
 
 /** The outside world of one start of the program; bin/ passes the process's, tests their own. */

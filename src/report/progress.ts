@@ -8,7 +8,7 @@ import { cut, printable } from './terminal-text.ts';
 /** The terminal: `columns` is read again at each drawing. */
 export interface ProgressStream {
   write(text: string): void;
-  readonly columns?: number;
+  readonly columns?: number | undefined;
 }
 
 /** What watches a run and draws it. */

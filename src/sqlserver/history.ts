@@ -41,6 +41,16 @@ interface FoundRun {
   readonly summary?: RunSummary;
 }
 
+/** A summary that somebody damaged is none: status must work all the same. */
+function parsedSummary(json: string | null): RunSummary | undefined {
+  try {
+    const summary = json === null ? undefined : JSON.parse(json);
+    return Array.isArray(summary?.entities) ? summary : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 async function readRuns(session: Session, limit: number): Promise<FoundRun[]> {
   const { rows } = await session.query(
     `SELECT TOP (@limit) RunId, StartedAt, FinishedAt, State, ExitCode, Host, ProcessId, Version, Arguments, Summary
@@ -48,7 +58,7 @@ async function readRuns(session: Session, limit: number): Promise<FoundRun[]> {
     { limit: int(limit) },
   );
   return rows.map(([runId, startedAt, finishedAt, state, exitCode, host, processId, version, commandLine, json]) => {
-    const summary = json === null ? undefined : (JSON.parse(json as string) as RunSummary);
+    const summary = parsedSummary(json as string | null);
     const record: RunRecord = {
       runId: runId as string,
       startedAt: startedAt as Date,

@@ -1,9 +1,6 @@
-/** Keys: which columns can be one, and a key as the text that the ledger holds. */
+/** Keys as the text that the ledger holds. */
 import { textOf } from './cell-json.ts';
-import type { Column, ColumnKind, Row } from './ports.ts';
-
-/** Kinds whose order and equality the server and the ledger's text agree on. */
-export const KEY_KINDS: ReadonlySet<ColumnKind> = new Set<ColumnKind>(['integer', 'bigint', 'guid', 'text', 'date']);
+import type { Column, Row } from './ports.ts';
 
 /**
  * A key as the ledger holds it: GUIDs in lower case, integers in decimal, dates as yyyy-MM-dd, text as it is. Several

@@ -134,7 +134,7 @@ async function sendPending(
   const key = entity.source.key.map((name) => columnIndex(columns, name));
   await refuseSmallSource(entity, source);
   await warnOfEmptyLedger(entity, ledger, observer);
-  observer.entityStarted?.(entity.name, options.countRows ? await source.count() : undefined);
+  observer.entityStarted?.(entity.name, options.countRows ? await countedRows(source) : undefined);
 
   const batches = createBatchBuilder(entity.destination, randomUUID);
   const textKey = key.some((index) => columns[index]?.kind === 'text');
@@ -234,6 +234,14 @@ async function recordDeadLetters(
     entity.name,
     `${letters.length} row${letters.length === 1 ? '' : 's'} cannot be sent (${added} new), such as ${first.key}: ${first.reason}`,
   );
+}
+
+/** For a progress bar only: a view that is too slow to count is no reason to fail. */
+async function countedRows(source: Source): Promise<number | undefined> {
+  return source.count().catch((error) => {
+    if (error instanceof SyncError) return undefined;
+    throw error;
+  });
 }
 
 async function refuseSmallSource(entity: Entity, source: Source): Promise<void> {

@@ -85,6 +85,18 @@ describe('the history', () => {
     });
   });
 
+  it('takes a run whose summary was damaged for one without a summary', async () => {
+    const entity = entityNamed('Damaged');
+    const runId = await run(entity, async () => {}, summaryOf(entity));
+    for (const damaged of ['{"entities":', 'null', '{"entities":7}']) {
+      await server.execute('log', 'UPDATE dbo.TB_R_SYNC_RUN SET Summary = @damaged WHERE RunId = @runId', {
+        damaged,
+        runId,
+      });
+      assert.equal((await historyOf(entity)).lastRun, undefined);
+    }
+  });
+
   it('tells the last run, what it sent, and all that was ever sent', async () => {
     const entity: EntityIdentity = { ...entityNamed('Busy'), trackingLabels: ['Busy', 'BusyOld'] };
     await server.execute('log', "INSERT INTO dbo.TB_R_SYNC_TRACKING (EntityType, EntityId) VALUES (N'BusyOld', N'x')");

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { Entity } from '../../src/sync/entity.ts';
+import { SyncError } from '../../src/sync/errors.ts';
 import type { Column, Row, RunObserver, Source } from '../../src/sync/ports.ts';
 import { type EntityOptions, emptyTally, runEntity } from '../../src/sync/run-entity.ts';
 import {
@@ -218,6 +219,18 @@ test('a source smaller than minRows stops the entity before anything is sent', a
   const { destination, run } = await runOnce({ rows: numberedRows(4), entity });
   await assert.rejects(run, { code: 'SOURCE_TOO_SMALL', message: /4 rows, fewer than minRows \(5\)/ });
   assert.equal(destination.sent.length, 0);
+});
+
+test('a source that cannot be counted is sent all the same, without a total', async () => {
+  const source = {
+    ...memorySource(numberedRows(2)),
+    count: async () => Promise.reject(new SyncError('SOURCE_UNAVAILABLE', 'too slow', 'wait')),
+  };
+  const totals: unknown[] = [];
+  const observer = { entityStarted: (_: string, total: number | undefined) => totals.push(total) };
+  const { destination, run } = await runOnce({ source, observer, options: { countRows: true } });
+  await run;
+  assert.deepEqual([sizes(destination), totals], [[2], [undefined]]);
 });
 
 test('an empty ledger beside logged successes is a warning before the first send', async () => {
