@@ -107,7 +107,11 @@ function checkAhead(core: SessionCore, statements: readonly Statement[]): void {
   const { signature } = core.frame;
   const declared = new Map(core.frame.variables);
   try {
-    for (const statement of statements) checkStatement(core, statement);
+    for (const statement of statements) {
+      // What is made from here on may change what the names after it mean.
+      if (statement.kind === 'createTable') break;
+      checkStatement(core, statement);
+    }
   } finally {
     core.database = database;
     core.frame.signature = signature;
@@ -172,8 +176,8 @@ function checkStatement(core: SessionCore, statement: Statement): void {
   }
 }
 
-/** Errors about objects that an earlier statement of the batch may yet make. */
-const deferred = new Set([208, 911, 1088, 2760, 4902]);
+/** Errors about objects or settings that an earlier statement of the batch may yet change. */
+const deferred = new Set([208, 544, 545, 911, 1088, 2760, 4902, 8101]);
 
 function* runAll(core: SessionCore, statements: readonly Statement[]): Generator<Step, Flow> {
   for (const statement of statements) {

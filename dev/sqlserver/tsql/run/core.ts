@@ -176,7 +176,7 @@ export class SessionCore implements Runtime, Names {
   /** What compiled statements depend on, beside their text. */
   get planKey(): string {
     const temporary = this.temporary.length === 0 ? 0 : versionOf(this.temporary);
-    return `${versionOf(this.catalogue)} ${temporary} ${this.database} ${this.frame.signature}`;
+    return `${versionOf(this.catalogue)} ${temporary} ${this.database} ${this.identityInsert?.id ?? ''} ${this.frame.signature}`;
   }
 
   get frame(): Frame {
@@ -207,8 +207,9 @@ export class SessionCore implements Runtime, Names {
 
   /** The #temporary table of that name made in the running scope, which a second CREATE TABLE would collide with. */
   temporaryInScope(name: string): Table | undefined {
-    return this.temporary.find((entry) => entry.depth === this.frames.length && sameName(entry.table.name, name))
-      ?.table;
+    // The session's own tables (depth 0) and those of a plain batch (depth 1) are of one scope.
+    const depths = this.frames.length === 1 ? [0, 1] : [this.frames.length];
+    return this.temporary.find((entry) => depths.includes(entry.depth) && sameName(entry.table.name, name))?.table;
   }
 
   addTemporary(table: Table): void {
