@@ -7,6 +7,7 @@ export interface ObjectName {
   readonly parts: readonly string[];
 }
 
+/** A scalar expression, or a condition where one is asked for. */
 export type Expression =
   | { readonly kind: 'literal'; readonly value: Stored; readonly type: SqlType }
   | { readonly kind: 'null' }
@@ -34,7 +35,7 @@ export type Expression =
   | { readonly kind: 'collate'; readonly operand: Expression; readonly collation: string }
   | Predicate;
 
-export type Predicate =
+type Predicate =
   | { readonly kind: 'compare'; readonly operator: string; readonly left: Expression; readonly right: Expression }
   | { readonly kind: 'logical'; readonly operator: 'AND' | 'OR'; readonly operands: readonly Expression[] }
   | { readonly kind: 'not'; readonly operand: Expression }
@@ -73,6 +74,7 @@ export interface Call {
   readonly withinGroup: readonly OrderItem[] | undefined;
 }
 
+/** What OVER (…) says. */
 export interface Window {
   readonly partitionBy: readonly Expression[];
   readonly orderBy: readonly OrderItem[];
@@ -80,11 +82,13 @@ export interface Window {
   readonly frame: string | undefined;
 }
 
+/** One item of an ORDER BY. */
 export interface OrderItem {
   readonly expression: Expression;
   readonly descending: boolean;
 }
 
+/** A query expression: its common table expressions, its body, its order. */
 export interface Query {
   readonly kind: 'query';
   readonly ctes: readonly Cte[];
@@ -94,12 +98,14 @@ export interface Query {
   readonly fetch: Expression | undefined;
 }
 
+/** name (columns) AS (query) */
 export interface Cte {
   readonly name: string;
   readonly columns: readonly string[] | undefined;
   readonly query: Query;
 }
 
+/** What stands between WITH and ORDER BY. */
 export type QueryBody =
   | Select
   | {
@@ -111,6 +117,7 @@ export type QueryBody =
   /** A parenthesized query with an ORDER BY of its own can't occur in T-SQL; parentheses only group. */
   | { readonly kind: 'values'; readonly rows: readonly (readonly Expression[])[] };
 
+/** SELECT … FROM … WHERE … GROUP BY … HAVING. */
 export interface Select {
   readonly kind: 'select';
   readonly distinct: boolean;
@@ -123,11 +130,13 @@ export interface Select {
   readonly having: Expression | undefined;
 }
 
+/** One item of a select list or of OUTPUT. */
 export type SelectItem =
   | { readonly kind: 'star'; readonly qualifier: readonly string[] }
   | { readonly kind: 'expression'; readonly expression: Expression; readonly alias: string | undefined }
   | { readonly kind: 'assign'; readonly variable: string; readonly expression: Expression };
 
+/** What stands in a FROM clause. */
 export type TableSource =
   | {
       readonly kind: 'table';
@@ -171,11 +180,13 @@ export interface JsonColumn {
   readonly asJson: boolean;
 }
 
+/** OUTPUT … [INTO table]. */
 export interface Output {
   readonly items: readonly SelectItem[];
   readonly into: { readonly name: ObjectName; readonly columns: readonly string[] | undefined } | undefined;
 }
 
+/** One item of the SET of an UPDATE. */
 export interface Assignment {
   /** Column to set, or undefined for `@v = expression`. */
   readonly column: readonly string[] | undefined;
@@ -183,6 +194,7 @@ export interface Assignment {
   readonly expression: Expression;
 }
 
+/** A column of CREATE TABLE or ALTER TABLE ADD, with the constraints that stand at it. */
 export interface ColumnDefinition {
   readonly name: string;
   readonly type: SqlType | undefined;
@@ -196,6 +208,7 @@ export interface ColumnDefinition {
   readonly constraints: readonly ConstraintDefinition[];
 }
 
+/** A constraint of a table; `text` is the expression as written, which the catalogue keeps. */
 export type ConstraintDefinition =
   | {
       readonly kind: 'key';
@@ -220,11 +233,13 @@ export type ConstraintDefinition =
       readonly text: string;
     };
 
+/** A key column of an index. */
 export interface IndexColumn {
   readonly name: string;
   readonly descending: boolean;
 }
 
+/** CREATE INDEX, or INDEX within CREATE TABLE. */
 export interface IndexDefinition {
   readonly name: string;
   readonly unique: boolean;
@@ -234,12 +249,14 @@ export interface IndexDefinition {
   readonly filter: { readonly condition: Expression; readonly text: string } | undefined;
 }
 
+/** An argument of EXECUTE. */
 export interface Argument {
   readonly name: string | undefined;
   readonly expression: Expression;
   readonly output: boolean;
 }
 
+/** What stands in the parentheses of CREATE TABLE. */
 export interface TableDefinition {
   readonly columns: readonly ColumnDefinition[];
   readonly constraints: readonly ConstraintDefinition[];
@@ -259,8 +276,10 @@ export type TableChange =
       readonly collation: string | undefined;
     };
 
+/** A statement and the line on which it begins. */
 export type Statement = StatementBody & { readonly line: number };
 
+/** A statement by kind. */
 export type StatementBody =
   | { readonly kind: 'select'; readonly query: Query }
   | {

@@ -5,6 +5,7 @@ import { sqlError } from './errors.ts';
 import { Server } from './run/server.ts';
 import { StandInSession } from './session.ts';
 
+/** How an engine is started. */
 export interface EngineOptions {
   /** Folder for the database file; without it a temporary one that close() removes. */
   readonly storage?: string;

@@ -1,6 +1,7 @@
 /** Splits T-SQL into tokens. Comments and white space vanish; every token keeps its line and its place in the text. */
 import { message, sqlError } from './errors.ts';
 
+/** A token and its place. */
 export interface Token {
   /**
    * word: an identifier or keyword, `text` as written. quoted: [x] or "x", never a keyword. variable: @x. system: @@x.

@@ -21,6 +21,7 @@ const isolationLevels = [
   'SNAPSHOT',
 ] as const;
 
+/** The Session that engine.ts hands out. */
 export class StandInSession implements Session {
   readonly id: number;
   private readonly core: SessionCore;

@@ -39,6 +39,7 @@ const precedence: readonly SqlType['name'][] = [
   'binary',
 ];
 
+/** Types that are often needed. */
 export const types = {
   bit: { name: 'bit' },
   tinyint: { name: 'tinyint' },
@@ -58,18 +59,22 @@ export const types = {
   varbinaryMax: { name: 'varbinary', length: 'max' },
 } as const satisfies Record<string, SqlType>;
 
+/** nvarchar(length), (max) beyond 4,000. */
 export function nvarchar(length: number | 'max'): SqlType {
   return { name: 'nvarchar', length: length === 'max' || length > 4000 ? 'max' : Math.max(1, length) };
 }
 
+/** varchar(length), (max) beyond 8,000. */
 export function varchar(length: number | 'max'): SqlType {
   return { name: 'varchar', length: length === 'max' || length > 8000 ? 'max' : Math.max(1, length) };
 }
 
+/** varbinary(length), (max) beyond 8,000. */
 export function varbinary(length: number | 'max'): SqlType {
   return { name: 'varbinary', length: length === 'max' || length > 8000 ? 'max' : Math.max(1, length) };
 }
 
+/** numeric(precision, scale). */
 export function numeric(precision: number, scale: number): SqlType {
   return { name: 'numeric', precision, scale };
 }
@@ -79,15 +84,24 @@ const binaryNames = new Set(['binary', 'varbinary', 'image', 'rowversion']);
 const integerNames = new Set(['bit', 'tinyint', 'smallint', 'int', 'bigint']);
 const temporalNames = new Set(['date', 'time', 'smalldatetime', 'datetime', 'datetime2', 'datetimeoffset']);
 
+/** (n)(var)char, (n)text, xml. */
 export const isText = (type: SqlType): boolean => textNames.has(type.name);
+/** The text types with N. */
 export const isUnicode = (type: SqlType): boolean =>
   type.name === 'nchar' || type.name === 'nvarchar' || type.name === 'ntext';
+/** (var)binary, image, rowversion. */
 export const isBinary = (type: SqlType): boolean => binaryNames.has(type.name);
+/** bit to bigint. */
 export const isInteger = (type: SqlType): boolean => integerNames.has(type.name);
+/** Dates and times. */
 export const isTemporal = (type: SqlType): boolean => temporalNames.has(type.name);
+/** decimal and numeric. */
 export const isDecimal = (type: SqlType): boolean => type.name === 'decimal' || type.name === 'numeric';
+/** money and smallmoney. */
 export const isMoney = (type: SqlType): boolean => type.name === 'money' || type.name === 'smallmoney';
+/** float and real. */
 export const isFloat = (type: SqlType): boolean => type.name === 'float' || type.name === 'real';
+/** All of these that count. */
 export const isNumber = (type: SqlType): boolean =>
   isInteger(type) || isDecimal(type) || isMoney(type) || isFloat(type);
 /** text, ntext, image and xml can be neither compared nor sorted. */

@@ -5,7 +5,6 @@
 import type { SqlType } from '../../engine.ts';
 import { sqlError } from '../errors.ts';
 import {
-  asDecimal,
   commonType,
   conversionKind,
   isBinary,
@@ -23,6 +22,7 @@ import { converter } from '../values/convert.ts';
 import type { Stored } from '../values/stored.ts';
 import { type Closure, closureId } from './closures.ts';
 
+/** A bound expression. */
 export interface Bound {
   readonly sql: string;
   readonly type: SqlType;
@@ -37,7 +37,7 @@ export interface Bound {
 }
 
 /** A constant as SQLite text. */
-export function literalSql(value: Stored): string {
+function literalSql(value: Stored): string {
   if (value === null) return 'NULL';
   if (typeof value === 'bigint')
     return value === -(1n << 63n) ? '(-9223372036854775807-1)' : value < 0n ? `(${value})` : String(value);
@@ -52,6 +52,7 @@ export function literalSql(value: Stored): string {
   return `x'${Buffer.from(value).toString('hex')}'`;
 }
 
+/** A constant of that type. */
 export function constant(value: Stored, type: SqlType): Bound {
   return { sql: literalSql(value), type, nullable: value === null, constant: { value } };
 }
@@ -88,6 +89,7 @@ function textCollation(
     : { collation: source.collation, explicitCollation: source.explicitCollation ?? false };
 }
 
+/** How convert() is asked to go about it. */
 export interface ConvertOptions {
   /** CAST or CONVERT: more is allowed than implicitly. */
   readonly explicit?: boolean;
@@ -212,7 +214,3 @@ export function commonOf(all: readonly Bound[]): SqlType {
   }
   return type ?? types.int;
 }
-
-/** A number's precision and scale for the exact arithmetic. */
-export const decimalShape = (bound: Bound, other: SqlType): { precision: number; scale: number } =>
-  asDecimal(decimalOfConstant(bound, other));

@@ -43,6 +43,7 @@ export interface BoundQuery {
   readonly columns: readonly (Bound & { readonly name: string })[];
 }
 
+/** Binds expressions and conditions; what they need of queries comes from below. */
 export abstract class ExpressionBinder {
   readonly compilation: Compilation;
 

@@ -13,6 +13,7 @@ export interface CaughtError {
   readonly procedure: string | undefined;
 }
 
+/** A session as its statements' functions see it. */
 export interface Runtime {
   readonly sessionId: number;
   readonly database: string;

@@ -7,6 +7,7 @@ import type { Stored } from '../values/stored.ts';
 import type { Bound } from './bound.ts';
 import type { Runtime } from './runtime.ts';
 
+/** A column that an expression can name. */
 export interface ScopeColumn extends Bound {
   readonly name: string;
 }
@@ -22,6 +23,7 @@ export interface Source {
   readonly table?: { readonly table: Table; readonly sqlAlias: string };
 }
 
+/** The tables in reach, and those of the query around. */
 export interface Scope {
   readonly sources: readonly Source[];
   readonly parent: Scope | undefined;

@@ -5,6 +5,7 @@
 import type { SqlType } from '../../engine.ts';
 import { fold } from '../values/collation.ts';
 
+/** A column as sys.columns knows it. */
 export interface Column {
   /** column_id; the SQLite column is c<id>. */
   readonly id: number;
@@ -19,6 +20,7 @@ export interface Column {
   readonly computed: string | undefined;
 }
 
+/** An index, or the one behind a key constraint. */
 export interface Index {
   /** index_id: 1 is clustered. */
   readonly id: number;
@@ -33,12 +35,13 @@ export interface Index {
   readonly filter: string | undefined;
 }
 
-export interface Check {
+interface Check {
   readonly id: number;
   readonly name: string;
   readonly text: string;
 }
 
+/** A FOREIGN KEY: column ids here, and those of the table it refers to. */
 export interface ForeignKey {
   readonly id: number;
   readonly name: string;
@@ -47,6 +50,7 @@ export interface ForeignKey {
   readonly references: readonly number[];
 }
 
+/** A table, permanent or temporary. */
 export interface Table {
   readonly kind: 'table';
   /** object_id; the SQLite table is o<id>, in `temp` for a temporary one. */
@@ -63,6 +67,7 @@ export interface Table {
   readonly createdAt: string;
 }
 
+/** A view. */
 export interface View {
   readonly kind: 'view';
   readonly id: number;
@@ -75,6 +80,7 @@ export interface View {
   readonly createdAt: string;
 }
 
+/** A database; `objects` by schema and name. */
 export interface Database {
   readonly id: number;
   readonly name: string;
@@ -85,6 +91,7 @@ export interface Database {
   readonly createdAt: string;
 }
 
+/** All databases, by folded name. */
 export type Catalogue = ReadonlyMap<string, Database>;
 
 /** Are two identifiers the same, in the catalogue's collation? */
@@ -110,14 +117,17 @@ export function emptyDatabase(id: number, name: string, createdAt: string): Data
   };
 }
 
+/** The database of that name. */
 export function findDatabase(catalogue: Catalogue, name: string): Database | undefined {
   return catalogue.get(fold(name));
 }
 
+/** The table or view of that schema and name. */
 export function findObject(database: Database, schema: string, name: string): Table | View | undefined {
   return database.objects.get(objectKey(schema, name));
 }
 
+/** The table or view with that object_id, in whichever database. */
 export function findObjectById(catalogue: Catalogue, id: number): Table | View | undefined {
   for (const database of catalogue.values()) {
     for (const object of database.objects.values()) if (object.id === id) return object;
@@ -125,10 +135,12 @@ export function findObjectById(catalogue: Catalogue, id: number): Table | View |
   return undefined;
 }
 
+/** The column of that name. */
 export function findColumn(table: Table, name: string): Column | undefined {
   return table.columns.find((column) => sameName(column.name, name));
 }
 
+/** The column with that id, which must exist. */
 export function columnById(table: Table, id: number): Column {
   const column = table.columns.find((candidate) => candidate.id === id);
   if (column === undefined) throw new Error(`column ${id} of ${table.name}`);
@@ -140,6 +152,7 @@ export function withDatabase(catalogue: Catalogue, database: Database): Catalogu
   return new Map(catalogue).set(fold(database.name), database);
 }
 
+/** The catalogue without that database. */
 export function withoutDatabase(catalogue: Catalogue, name: string): Catalogue {
   const copy = new Map(catalogue);
   copy.delete(fold(name));
@@ -153,6 +166,7 @@ export function withObject(catalogue: Catalogue, object: Table | View): Catalogu
   return withDatabase(catalogue, { ...database, objects });
 }
 
+/** The catalogue without that object. */
 export function withoutObject(catalogue: Catalogue, object: Table | View): Catalogue {
   const database = findDatabase(catalogue, object.database) as Database;
   const objects = new Map(database.objects);
@@ -177,6 +191,7 @@ export function serializeDatabase(database: Database): string {
   );
 }
 
+/** A database from its stored text. */
 export function deserializeDatabase(text: string): Database {
   const parsed = JSON.parse(text, (_, value: unknown) =>
     typeof value === 'object' && value !== null && 'bigint' in value ? BigInt(value.bigint as string) : value,

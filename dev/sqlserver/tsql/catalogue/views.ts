@@ -11,6 +11,7 @@ import { type Column, type Database, findDatabase, type Table, type View } from 
 
 type Row = readonly (string | number | null)[];
 
+/** A view's columns, and its rows for a database. */
 export interface CatalogueView {
   readonly columns: readonly (readonly [string, SqlType])[];
   readonly rows: (database: Database, runtime: Runtime) => readonly Row[];
@@ -132,6 +133,7 @@ function informationColumn(database: Database, object: Table, column: Column): R
   ];
 }
 
+/** The views by schema and name, in lower case. */
 export const catalogueViews: Readonly<Record<string, CatalogueView>> = {
   'sys.databases': {
     columns: [

@@ -22,7 +22,7 @@ import { integerFits } from '../values/convert.ts';
 import { divideRounded, fits, rescale } from '../values/decimal.ts';
 import { decimalFrom, decimalTo, type Stored } from '../values/stored.ts';
 
-export interface AggregateUse {
+interface AggregateUse {
   readonly star: boolean;
   readonly distinct: boolean;
   /** ' ORDER BY …' inside the call. */
@@ -152,6 +152,7 @@ const deviation =
     return { sql: `${sqlName}(${use.distinct ? 'DISTINCT ' : ''}${value.sql})`, type: types.float, nullable: true };
   };
 
+/** The aggregates by name. */
 export const aggregates: ReadonlyMap<string, Aggregate> = new Map([
   ['COUNT', count(types.int)],
   ['COUNT_BIG', count(types.bigint)],

@@ -6,6 +6,7 @@ import type { Compilation } from '../bind/scope.ts';
 import { sqlError } from '../errors.ts';
 import { isBinary, isLob, isText, spell, typeLabel, types } from '../types.ts';
 
+/** A built-in function as the binder uses it. */
 export interface Builtin {
   /** Fewest and most arguments, the keyword included. */
   readonly arity: readonly [number, number];
@@ -17,6 +18,7 @@ export interface Builtin {
   ) => Bound;
 }
 
+/** A function under its name. */
 export type Entry = readonly [string, Builtin];
 
 /** What an argument is turned into: a fixed type, any text type as it is, or anything as it is. */
@@ -33,6 +35,7 @@ export function accept(bound: Bound, wanted: Wanted): Bound {
   return convert(bound, types.varcharMax);
 }
 
+/** What a function may need beside its types. */
 export interface PureOptions {
   /** Fewest arguments, where some may be left out. */
   readonly required?: number;

@@ -9,8 +9,10 @@ import { sessionFunctions } from './session.ts';
 import { textFunctions } from './texts.ts';
 import { valueFunctions } from './values.ts';
 
+/** A built-in function as the binder uses it. */
 export type { Builtin };
 
+/** The scalar functions by name. */
 export const builtins: ReadonlyMap<string, Builtin> = new Map([
   ...textFunctions,
   ...numberFunctions,

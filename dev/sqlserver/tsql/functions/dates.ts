@@ -283,6 +283,7 @@ const statementTime = (name: string, type: SqlType, utc: boolean): Entry =>
     read: (runtime) => roundTicks(utc ? runtime.statementTime.utc : runtime.statementTime.local, type, type.name),
   });
 
+/** The date functions. */
 export const dateFunctions: readonly Entry[] = [
   statementTime('GETDATE', types.datetime, false),
   statementTime('CURRENT_TIMESTAMP', types.datetime, false),

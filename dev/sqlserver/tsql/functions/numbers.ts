@@ -126,6 +126,7 @@ const power: Entry = [
   },
 ];
 
+/** The mathematical functions. */
 export const numberFunctions: readonly Entry[] = [
   exact('ABS', (value) => (value < 0n ? -value : value), Math.abs, true),
   exact('FLOOR', floorTo, Math.floor, false),

@@ -9,10 +9,11 @@ import type { Stored } from '../values/stored.ts';
 import { type Entry, ofSession } from './builtin.ts';
 
 /** What SERVERPROPERTY('ProductVersion') and @@VERSION say. */
-export const productVersion = '15.0.4298.1';
+const productVersion = '15.0.4298.1';
 
 const versionText = `Microsoft SQL Server 2019 (stand-in for development and tests, not Microsoft's) - ${productVersion} (X64)`;
 
+/** The @@variables by name. */
 export const systemVariables: ReadonlyMap<
   string,
   { readonly type: SqlType; readonly nullable?: boolean; readonly read: (runtime: Runtime) => Stored }
@@ -64,7 +65,7 @@ const name = types.sysname;
 const number = { name: 'numeric', precision: 38, scale: 0 } as const;
 
 /** Parts of a name as OBJECT_ID and its relatives take it: with brackets or without. */
-export function nameParts(text: string): string[] {
+function nameParts(text: string): string[] {
   const parts: string[] = [];
   const pattern = /\s*(?:\[((?:[^\]]|\]\])*)\]|"([^"]*)"|([^.[\]"]*))\s*(\.|$)/gy;
   for (;;) {
@@ -272,6 +273,7 @@ function identity(runtime: Runtime, table: string | null): Stored {
 
 const login = (runtime: Runtime): Stored => runtime.loginName;
 
+/** The functions that ask the session. */
 export const sessionFunctions: readonly Entry[] = [
   ofSession('OBJECT_ID', [nvarchar(4000), nvarchar(10)], types.int, objectId, 1),
   ofSession(

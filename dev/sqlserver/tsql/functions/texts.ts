@@ -222,6 +222,7 @@ function str(value: number, length: bigint | undefined, decimals: bigint | undef
   return whole.length > width ? '*'.repeat(width) : text.slice(0, width).replace(/\.$/, '').padStart(width);
 }
 
+/** The string functions. */
 export const textFunctions: readonly Entry[] = [
   pure(
     'LEN',

@@ -133,6 +133,7 @@ function checksum(...values: Stored[]): Stored {
   return BigInt(hash);
 }
 
+/** The functions on values of any type. */
 export const valueFunctions: readonly Entry[] = [
   isNull,
   coalesce,

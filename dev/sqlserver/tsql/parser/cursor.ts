@@ -6,6 +6,7 @@ import { type Token, tokenize } from '../lexer.ts';
 import { makeType } from '../types.ts';
 import { reserved } from './keywords.ts';
 
+/** A place in the tokens of a batch, with what all parts of the grammar do there. */
 export class Cursor {
   readonly sql: string;
   private readonly tokens: readonly Token[];

@@ -27,6 +27,7 @@ const indexOptions = new Set([
   'IGNORE_DUP_KEY',
 ]);
 
+/** Adds CREATE, ALTER and DROP to the parser. */
 export class DefinitionParser extends QueryParser {
   protected create(): StatementBody {
     this.expect('CREATE');

@@ -10,7 +10,7 @@ import { reserved } from './keywords.ts';
 const predicates = new Set(['compare', 'logical', 'not', 'isNull', 'like', 'between', 'in', 'exists']);
 
 /** Is this node a condition (T-SQL has no boolean values)? */
-export const isPredicate = (node: Expression): boolean => predicates.has(node.kind);
+const isPredicate = (node: Expression): boolean => predicates.has(node.kind);
 
 /** Functions that are written without parentheses. */
 const niladic = new Set(['CURRENT_TIMESTAMP', 'CURRENT_USER', 'SESSION_USER', 'SYSTEM_USER', 'USER']);
@@ -18,6 +18,7 @@ const niladic = new Set(['CURRENT_TIMESTAMP', 'CURRENT_USER', 'SESSION_USER', 'S
 /** Reserved words that are functions when a parenthesis follows. */
 const functionWords = new Set(['LEFT', 'RIGHT', 'COALESCE', 'NULLIF', 'CONVERT', 'TRY_CONVERT', 'USER']);
 
+/** Adds expressions to the cursor. */
 export abstract class ExpressionParser extends Cursor {
   /** A query expression, at SELECT, WITH or VALUES; the query half of the parser provides it. */
   protected abstract query(): Query;

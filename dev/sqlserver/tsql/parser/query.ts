@@ -29,6 +29,7 @@ const hints = new Set([
   'TABLOCKX',
 ]);
 
+/** Adds queries to the parser. */
 export class QueryParser extends ExpressionParser {
   protected query(): Query {
     const ctes = this.ctes();

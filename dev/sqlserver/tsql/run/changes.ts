@@ -5,7 +5,8 @@
 import type { ResultColumn, SqlType } from '../../engine.ts';
 import type { Expression, ObjectName, Output, Query, Statement, TableSource } from '../ast.ts';
 import { type Bound, convert } from '../bind/bound.ts';
-import { type BoundFrom, QueryBinder } from '../bind/query.ts';
+import type { BoundFrom } from '../bind/from.ts';
+import { QueryBinder } from '../bind/query.ts';
 import { type Binding, Compilation, matches, type Scope, type Source } from '../bind/scope.ts';
 import {
   type Column,
@@ -177,6 +178,7 @@ function requireColumn(table: Table, name: string): Column {
   return column;
 }
 
+/** Compiles an INSERT. */
 export function insertPlan(core: SessionCore, statement: Insert): InsertPlan {
   return compiled(core, statement, () => {
     const table = targetTable(core, statement.target);
@@ -253,6 +255,7 @@ function insertValue(binder: QueryBinder, value: Expression, column: Column): st
   return convert(binder.bind(value, undefined), assignmentType(column.type)).sql;
 }
 
+/** Runs an INSERT. */
 export function* runInsert(core: SessionCore, statement: Insert): Generator<Step> {
   const plan = insertPlan(core, statement);
   const output = plan.output === undefined ? undefined : new OutputRows(core, plan.output);
@@ -319,6 +322,7 @@ function targetSql(
   return `SELECT ${list.join(',')} FROM ${target.from.sql}${where}${binder.limit(statement.top, undefined, undefined)}`;
 }
 
+/** Compiles an UPDATE. */
 export function updatePlan(core: SessionCore, statement: Update): UpdatePlan {
   return compiled(core, statement, () => {
     const compilation = new Compilation(core);
@@ -370,6 +374,7 @@ function assignedColumn(table: Table, source: Source, parts: readonly string[]):
   return column;
 }
 
+/** Runs an UPDATE. */
 export function* runUpdate(core: SessionCore, statement: Update): Generator<Step> {
   const plan = updatePlan(core, statement);
   const output = plan.output === undefined ? undefined : new OutputRows(core, plan.output);
@@ -466,6 +471,7 @@ function runChecked(table: Table, change: Change, run: () => void): void {
   }
 }
 
+/** Compiles a DELETE. */
 export function deletePlan(core: SessionCore, statement: Delete): ReadPlan {
   return compiled(core, statement, () => {
     const compilation = new Compilation(core);
@@ -480,6 +486,7 @@ export function deletePlan(core: SessionCore, statement: Delete): ReadPlan {
   });
 }
 
+/** Runs a DELETE. */
 export function* runDelete(core: SessionCore, statement: Delete): Generator<Step> {
   const plan = deletePlan(core, statement);
   const output = plan.output === undefined ? undefined : new OutputRows(core, plan.output);

@@ -31,10 +31,12 @@ import { now } from '../values/datetime.ts';
 import type { Stored } from '../values/stored.ts';
 import type { LockMode, LockResult } from './locks.ts';
 import type { Server } from './server.ts';
+import { defaultSettings, type Settings } from './settings.ts';
 
 /** What a running statement yields: an event for the client, or something to wait for before it goes on. */
 export type Step = EngineEvent | Promise<unknown>;
 
+/** A variable of T-SQL. */
 export interface Variable {
   readonly type: SqlType;
   value: Stored;
@@ -48,28 +50,6 @@ export interface Frame {
   readonly depth: number;
   returnValue: bigint;
 }
-
-export interface Settings {
-  noCount: boolean;
-  xactAbort: boolean;
-  lockTimeout: number;
-  textSize: number;
-  implicitTransactions: boolean;
-  quotedIdentifier: boolean;
-  metadataOnly: boolean;
-  isolation: 'READ UNCOMMITTED' | 'READ COMMITTED' | 'REPEATABLE READ' | 'SERIALIZABLE' | 'SNAPSHOT';
-}
-
-const defaultSettings: Settings = {
-  noCount: false,
-  xactAbort: false,
-  lockTimeout: -1,
-  textSize: 2147483647,
-  implicitTransactions: false,
-  quotedIdentifier: true,
-  metadataOnly: false,
-  isolation: 'READ COMMITTED',
-};
 
 interface TemporaryTable {
   readonly table: Table;
@@ -109,6 +89,7 @@ function versionOf(state: object): number {
   return version;
 }
 
+/** One session. */
 export class SessionCore implements Runtime, Names {
   readonly server: Server;
   readonly connection: DatabaseSync;

@@ -21,6 +21,7 @@ import type { SessionCore } from './core.ts';
 
 const systemDatabases = ['master', 'tempdb'];
 
+/** CREATE DATABASE. Throws 226 within a transaction, 1801. */
 export function createDatabase(core: SessionCore, name: string): void {
   if (core.transactionCount > 0)
     throw message(226, 16, 6, 'CREATE DATABASE statement not allowed within multi-statement transaction.');
@@ -29,6 +30,7 @@ export function createDatabase(core: SessionCore, name: string): void {
   core.changeCatalogue(withDatabase(core.catalogue, database), [name]);
 }
 
+/** DROP DATABASE. Throws 226 within a transaction, 3701, 3702 while a session uses it. */
 export function dropDatabase(core: SessionCore, name: string, ifExists: boolean): void {
   if (core.transactionCount > 0)
     throw message(226, 16, 6, 'DROP DATABASE statement not allowed within multi-statement transaction.');
@@ -72,6 +74,7 @@ export function alterDatabase(core: SessionCore, name: string | undefined, optio
   }
 }
 
+/** CREATE SCHEMA. Throws 2714. */
 export function createSchema(core: SessionCore, name: string): void {
   const database = core.databaseOf(core.database);
   if (database.schemas.some((schema) => sameName(schema.name, name))) throw sqlError(2714, name);
@@ -79,6 +82,7 @@ export function createSchema(core: SessionCore, name: string): void {
   core.replaceDatabase({ ...database, schemas: [...database.schemas, { id, name }] });
 }
 
+/** DROP SCHEMA. Throws 15151, 3729. */
 export function dropSchema(core: SessionCore, name: string, ifExists: boolean): void {
   const database = core.databaseOf(core.database);
   const schema = database.schemas.find((candidate) => sameName(candidate.name, name));
@@ -136,6 +140,7 @@ function viewDatabase(core: SessionCore, name: ObjectName): Database {
   return core.databaseOf(core.database);
 }
 
+/** DROP VIEW. Throws 3701. */
 export function dropView(core: SessionCore, name: ObjectName, ifExists: boolean): void {
   const view = core.object(name.parts);
   if (view?.kind !== 'view') {

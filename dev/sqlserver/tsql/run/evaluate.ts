@@ -48,6 +48,7 @@ interface ConditionPlan {
   readonly bindings: readonly Binding[];
 }
 
+/** Compiles a condition. */
 export function conditionPlan(core: SessionCore, condition: Expression): ConditionPlan {
   return compiled(core, condition, () => {
     const compilation = new Compilation(core);

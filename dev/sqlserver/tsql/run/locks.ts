@@ -3,6 +3,7 @@
  * asynchronous; a request that would close a circle of waiting sessions fails as the deadlock's victim.
  */
 
+/** The modes of sp_getapplock, from the weakest to the strongest. */
 export type LockMode = 'IntentShared' | 'Shared' | 'Update' | 'IntentExclusive' | 'Exclusive';
 
 /** 'granted' at once or 'waited' for it; the others did not get the lock. */
@@ -33,6 +34,7 @@ const compatible: Readonly<Record<LockMode, ReadonlySet<LockMode>>> = {
 
 const strength: readonly LockMode[] = ['IntentShared', 'Shared', 'Update', 'IntentExclusive', 'Exclusive'];
 
+/** The locks of one server. */
 export class LockTable {
   private readonly held = new Map<string, Held[]>();
   private readonly waiting = new Map<string, Waiting[]>();

@@ -4,7 +4,8 @@
  */
 import type { SqlType } from '../../engine.ts';
 import { convert, keySql } from '../bind/bound.ts';
-import { QueryBinder, tableSource } from '../bind/query.ts';
+import { tableSource } from '../bind/from.ts';
+import { QueryBinder } from '../bind/query.ts';
 import { type Binding, Compilation, type Scope, type ScopeColumn } from '../bind/scope.ts';
 import {
   type Column,
@@ -30,6 +31,7 @@ import type { RowImages, SessionCore } from './core.ts';
 /** A row's stored values by column id. */
 export type RowImage = ReadonlyMap<number, Stored>;
 
+/** How rows are inserted. */
 export interface InsertOptions {
   /** Values for the identity column are given. */
   readonly keepIdentity?: boolean;
@@ -104,6 +106,7 @@ export function insertRows(
   return count;
 }
 
+/** Takes rows one by one. */
 export interface RowInserter {
   add(row: readonly Stored[]): void;
   /** Checks what can only be checked when all rows are in. */
@@ -254,6 +257,7 @@ export function imageScope(binder: QueryBinder, table: Table, image: 'inserted' 
   return { ...scope, sources: [{ alias: image, name: undefined, columns: ordered }] };
 }
 
+/** Compiles a table's CHECK constraints. */
 export function checkPlans(core: SessionCore, table: Table): readonly CheckPlan[] {
   return compiled(core, table.checks, () =>
     table.checks.map((check) => {
@@ -273,6 +277,7 @@ function checkColumn(table: Table, text: string): string {
   return named.length === 1 ? `, column '${named[0]?.name}'` : '';
 }
 
+/** Throws 547 for the first CHECK that a row breaks. */
 export function checkRow(
   core: SessionCore,
   table: Table,

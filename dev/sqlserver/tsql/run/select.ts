@@ -51,7 +51,7 @@ export function selectPlan(core: SessionCore, query: Query): SelectPlan {
 }
 
 /** Takes the writer's place to read where an isolation level or a lock hint asks that nobody else changes anything meanwhile. */
-export function* lockForRead(
+function* lockForRead(
   core: SessionCore,
   plan: { readonly locks: boolean; readonly reads: readonly Table[] },
 ): Generator<Step> {

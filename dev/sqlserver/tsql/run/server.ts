@@ -29,6 +29,7 @@ interface OpenSession {
   close(): void;
 }
 
+/** The part of an engine that is not of one session. */
 export class Server {
   readonly locks = new LockTable();
   readonly logins: Readonly<Record<string, string>>;

@@ -1,7 +1,30 @@
 /** SET options: the ones that clients send are accepted with the values that the stand-in behaves by, all others refused. */
 import type { Statement } from '../ast.ts';
 import { sqlError, unsupported } from '../errors.ts';
-import type { SessionCore, Settings } from './core.ts';
+
+/** What a session has set; sp_reset_connection brings the defaults back. */
+export interface Settings {
+  noCount: boolean;
+  xactAbort: boolean;
+  lockTimeout: number;
+  textSize: number;
+  implicitTransactions: boolean;
+  quotedIdentifier: boolean;
+  metadataOnly: boolean;
+  isolation: 'READ UNCOMMITTED' | 'READ COMMITTED' | 'REPEATABLE READ' | 'SERIALIZABLE' | 'SNAPSHOT';
+}
+
+/** What a new session has. */
+export const defaultSettings: Settings = {
+  noCount: false,
+  xactAbort: false,
+  lockTimeout: -1,
+  textSize: 2147483647,
+  implicitTransactions: false,
+  quotedIdentifier: true,
+  metadataOnly: false,
+  isolation: 'READ COMMITTED',
+};
 
 /** Options of which only one value is how the stand-in behaves. */
 const fixed: Readonly<Record<string, string>> = {
@@ -33,12 +56,11 @@ const switches: Readonly<Record<string, keyof Settings>> = {
 };
 
 /** Applies SET option, … value. Throws 102 for a value that the stand-in can't keep. */
-export function applySetting(core: SessionCore, statement: Extract<Statement, { kind: 'setOption' }>): void {
-  for (const option of statement.options) applyOne(core, option, statement.value);
+export function applySetting(settings: Settings, statement: Extract<Statement, { kind: 'setOption' }>): void {
+  for (const option of statement.options) applyOne(settings, option, statement.value);
 }
 
-function applyOne(core: SessionCore, option: string, value: string): void {
-  const { settings } = core;
+function applyOne(settings: Settings, option: string, value: string): void {
   const key = switches[option];
   if (key !== undefined) (settings as unknown as Record<string, boolean>)[key] = value === 'ON';
   // ARITHABORT OFF is what db-lib clients send; with ANSI_WARNINGS ON it changes nothing.

@@ -1,16 +1,10 @@
 /** CREATE, ALTER, DROP and TRUNCATE TABLE, and indexes: the catalogue's side and SQLite's side of each. */
 import { randomBytes } from 'node:crypto';
 import type { ResultColumn, SqlType } from '../../engine.ts';
-import type {
-  ColumnDefinition,
-  ConstraintDefinition,
-  IndexDefinition,
-  ObjectName,
-  TableChange,
-  TableDefinition,
-} from '../ast.ts';
-import { convert, keySql } from '../bind/bound.ts';
-import { QueryBinder, tableSource } from '../bind/query.ts';
+import type { ColumnDefinition, ConstraintDefinition, IndexDefinition, ObjectName, TableDefinition } from '../ast.ts';
+import { keySql } from '../bind/bound.ts';
+import { tableSource } from '../bind/from.ts';
+import { QueryBinder } from '../bind/query.ts';
 import { Compilation } from '../bind/scope.ts';
 import {
   type Column,
@@ -29,16 +23,15 @@ import {
 import { sqlError, unsupported } from '../errors.ts';
 import { constraintsOf } from '../functions/session.ts';
 import { parseCondition, parseExpression } from '../parser/statement.ts';
-import { isInteger, isLob, isText, spell } from '../types.ts';
+import { isInteger, isLob, isText } from '../types.ts';
 import { collationOf, defaultCollation } from '../values/collation.ts';
 import { creationTime } from '../values/datetime.ts';
 import type { Stored } from '../values/stored.ts';
 import type { SessionCore } from './core.ts';
-import { evaluate } from './evaluate.ts';
-import { assignmentType, checkForeignKeys, checkPlans, checkRow, keyText, referencesTo, updateFitter } from './rows.ts';
+import { checkPlans, keyText, referencesTo } from './rows.ts';
 
 /** Finds a table to define on. Throws 4902 (`number`) when there is none. */
-function requireTable(core: SessionCore, name: ObjectName, number: number): Table {
+export function requireTable(core: SessionCore, name: ObjectName, number: number): Table {
   const object = core.object(name.parts);
   if (object?.kind !== 'table') throw sqlError(number, name.parts.join('.'));
   return object;
@@ -69,7 +62,7 @@ function claim(core: SessionCore, at: ReturnType<typeof place>): void {
 }
 
 /** Puts a new or changed table into the catalogue or among the session's temporary ones. */
-function store(core: SessionCore, table: Table, isNew: boolean): void {
+export function store(core: SessionCore, table: Table, isNew: boolean): void {
   if (!table.temporary) core.changeCatalogue(withObject(core.catalogue, table), [table.database]);
   else if (isNew) core.addTemporary(table);
   else core.replaceTemporary(table);
@@ -88,7 +81,7 @@ function createStorage(core: SessionCore, table: Table): void {
  * A SQLite index over the comparison keys of the columns. SQL Server takes NULL for a value in a unique index, SQLite does not:
  * where a column may be NULL, a second index (name ending in n) keeps NULLs unique.
  */
-function createStorageIndex(core: SessionCore, table: Table, index: Index): void {
+export function createStorageIndex(core: SessionCore, table: Table, index: Index): void {
   const columns = index.columns.map(({ column, descending }) => ({ ...columnById(table, column), descending }));
   const key = (column: Column): string =>
     keySql({
@@ -217,7 +210,7 @@ function computedColumn(core: SessionCore, table: Table, definition: ColumnDefin
 }
 
 /** The table with a column added, its name and kind checked. */
-function withColumn(core: SessionCore, table: Table, definition: ColumnDefinition): Table {
+export function withColumn(core: SessionCore, table: Table, definition: ColumnDefinition): Table {
   if (findColumn(table, definition.name) !== undefined) throw sqlError(2705, definition.name, table.name);
   const id = Math.max(0, ...table.columns.map((column) => column.id)) + 1;
   const column = makeColumn(core, table, definition, id);
@@ -267,7 +260,7 @@ function withIndex(table: Table, definition: IndexDefinition): { table: Table; i
 }
 
 /** The table with a constraint added; `index` is the one that a key brings. */
-function withConstraint(
+export function withConstraint(
   core: SessionCore,
   table: Table,
   constraint: ConstraintDefinition,
@@ -446,7 +439,8 @@ export function createIndex(core: SessionCore, name: ObjectName, definition: Ind
   store(core, table, false);
 }
 
-function dropStorageIndex(core: SessionCore, table: Table, index: Index): void {
+/** Drops an index's SQLite side. */
+export function dropStorageIndex(core: SessionCore, table: Table, index: Index): void {
   const schema = table.temporary ? 'temp' : 'main';
   core.connection.exec(
     `DROP INDEX IF EXISTS ${schema}.i${table.id}_${index.id}; DROP INDEX IF EXISTS ${schema}.i${table.id}_${index.id}n`,
@@ -494,153 +488,4 @@ export function truncateTable(core: SessionCore, name: ObjectName): void {
     throw sqlError(4712, name.parts.join('.'));
   core.connection.exec(`DELETE FROM ${storageName(table)}`);
   core.server.setIdentity(table, undefined);
-}
-
-/** ALTER TABLE. Only within a write. */
-export function alterTable(core: SessionCore, name: ObjectName, change: TableChange): void {
-  const table = requireTable(core, name, 4902);
-  switch (change.kind) {
-    case 'add':
-      addToTable(core, table, change.definition);
-      break;
-    case 'dropColumn':
-      for (const column of change.names) dropColumn(core, requireTable(core, name, 4902), column, change.ifExists);
-      break;
-    case 'dropConstraint':
-      for (const constraint of change.names)
-        dropConstraint(core, requireTable(core, name, 4902), constraint, change.ifExists);
-      break;
-    case 'alterColumn':
-      alterColumn(core, table, change);
-      break;
-  }
-}
-
-function addToTable(core: SessionCore, original: Table, definition: TableDefinition): void {
-  let table = original;
-  for (const column of definition.columns) table = addColumn(core, table, column);
-  const constraints = [...definition.columns.flatMap((column) => column.constraints), ...definition.constraints];
-  for (const constraint of constraints) {
-    const added = withConstraint(core, table, constraint);
-    table = added.table;
-    if (added.index !== undefined) createStorageIndex(core, table, added.index);
-    store(core, table, false);
-    if (constraint.kind === 'check' || constraint.kind === 'foreign') verifyRows(core, table, constraint);
-  }
-}
-
-function addColumn(core: SessionCore, original: Table, definition: ColumnDefinition): Table {
-  const table = withColumn(core, original, definition);
-  const column = table.columns.at(-1) as Column;
-  if (column.computed === undefined) {
-    const isEmpty = core.rowsIn(original) === 0;
-    const given = column.default !== undefined || column.identity !== undefined || column.type.name === 'rowversion';
-    if (!column.nullable && !given && !isEmpty) throw sqlError(4901, column.name, table.name);
-    core.connection.exec(`ALTER TABLE ${storageName(table)} ADD COLUMN c${column.id}`);
-    if (!isEmpty) fillColumn(core, table, column);
-  }
-  store(core, table, false);
-  return table;
-}
-
-/** Existing rows get the default of a NOT NULL column; of a nullable one they stay NULL. */
-function fillColumn(core: SessionCore, table: Table, column: Column): void {
-  if (column.identity !== undefined || column.type.name === 'rowversion')
-    throw unsupported(`ADD ${column.name} to a table with rows`);
-  if (column.nullable || column.default === undefined) return;
-  const fit = updateFitter(table, column);
-  const name = storageName(table);
-  const rowids = core.prepare(`SELECT rowid FROM ${name}`).all() as unknown as [Stored][];
-  const update = core.prepare(`UPDATE ${name} SET c${column.id} = ? WHERE rowid = ?`);
-  const expression = parseExpression(column.default.text);
-  for (const [rowid] of rowids) update.run(fit(evaluate(core, expression, assignmentType(column.type))), rowid);
-}
-
-/** A new CHECK or FOREIGN KEY holds for the rows that are there. */
-function verifyRows(core: SessionCore, table: Table, constraint: ConstraintDefinition): void {
-  const columns = storedColumns(table);
-  const checks = constraint.kind === 'check' ? checkPlans(core, table).slice(-1) : [];
-  const keys = constraint.kind === 'foreign' ? table.foreignKeys.slice(-1) : [];
-  const rows = core
-    .prepare(`SELECT ${columns.map((column) => `c${column.id}`).join(',')} FROM ${storageName(table)}`)
-    .all() as unknown as Stored[][];
-  for (const row of rows) {
-    const image = new Map(columns.map((column, index) => [column.id, row[index] as Stored]));
-    checkRow(core, table, checks, image, 'INSERT');
-    checkForeignKeys(core, table, keys, image, 'INSERT');
-  }
-}
-
-function dropColumn(core: SessionCore, table: Table, name: string, ifExists: boolean): void {
-  const column = findColumn(table, name);
-  if (column === undefined) {
-    if (ifExists) return;
-    throw sqlError(4924, 'DROP COLUMN', name, table.name);
-  }
-  const index = table.indexes.find(
-    (candidate) => candidate.columns.some((key) => key.column === column.id) || candidate.include.includes(column.id),
-  );
-  if (
-    index !== undefined ||
-    column.default !== undefined ||
-    table.foreignKeys.some((key) => key.columns.includes(column.id))
-  )
-    throw sqlError(4922, 'DROP COLUMN', column.name);
-  if (column.computed === undefined)
-    core.connection.exec(`ALTER TABLE ${storageName(table)} DROP COLUMN c${column.id}`);
-  store(core, { ...table, columns: table.columns.filter((candidate) => candidate !== column) }, false);
-}
-
-function dropConstraint(core: SessionCore, table: Table, name: string, ifExists: boolean): void {
-  const index = table.indexes.find((candidate) => candidate.kind !== 'index' && sameName(candidate.name, name));
-  if (index !== undefined) {
-    const reference = referencesTo(core, table).find(({ key }) =>
-      index.columns.every(({ column }) => key.references.includes(column)),
-    );
-    if (reference !== undefined) throw sqlError(3725, index.name, reference.table.name, reference.key.name);
-    dropStorageIndex(core, table, index);
-    store(core, { ...table, indexes: table.indexes.filter((candidate) => candidate !== index) }, false);
-    return;
-  }
-  const changed: Table = {
-    ...table,
-    checks: table.checks.filter((check) => !sameName(check.name, name)),
-    foreignKeys: table.foreignKeys.filter((key) => !sameName(key.name, name)),
-    columns: table.columns.map((column) =>
-      column.default !== undefined && sameName(column.default.name, name) ? { ...column, default: undefined } : column,
-    ),
-  };
-  if (constraintsOf(changed).length === constraintsOf(table).length) {
-    if (ifExists) return;
-    throw sqlError(3728, name);
-  }
-  store(core, changed, false);
-}
-
-/** Converts a column's values to another type, or to NOT NULL. */
-function alterColumn(core: SessionCore, table: Table, change: Extract<TableChange, { kind: 'alterColumn' }>): void {
-  const column = findColumn(table, change.name);
-  if (column === undefined) throw sqlError(4924, 'ALTER COLUMN', change.name, table.name);
-  if (column.computed !== undefined || column.identity !== undefined) throw sqlError(4928, column.name);
-  const nullable = change.nullable ?? true;
-  const inKey = table.indexes.filter((index) => index.columns.some((key) => key.column === column.id));
-  const sameKind = column.type.name === change.type.name;
-  if (inKey.some((index) => index.kind === 'primary') && nullable) throw sqlError(4922, 'ALTER COLUMN', column.name);
-  if (inKey.length > 0 && !sameKind) throw sqlError(4922, 'ALTER COLUMN', column.name);
-  const collation = isText(change.type) ? (change.collation ?? column.collation ?? defaultCollation) : undefined;
-  const altered: Column = { ...column, type: change.type, nullable, collation };
-  const changed: Table = { ...table, columns: table.columns.map((other) => (other === column ? altered : other)) };
-  const fit = updateFitter(changed, altered);
-  const source = { sql: `c${column.id}`, type: column.type, nullable: true, collation: column.collation };
-  const converted = spell(column.type) === spell(change.type) ? source : convert(source, assignmentType(change.type));
-  const name = storageName(table);
-  for (const index of inKey) dropStorageIndex(core, table, index);
-  const update = core.prepare(`UPDATE ${name} SET c${column.id} = ? WHERE rowid = ?`);
-  for (const [rowid, value] of core.prepare(`SELECT rowid, ${converted.sql} FROM ${name}`).all() as unknown as [
-    Stored,
-    Stored,
-  ][])
-    update.run(fit(value), rowid);
-  for (const index of inKey) createStorageIndex(core, changed, index);
-  store(core, changed, false);
 }

@@ -5,6 +5,7 @@
  */
 import { sqlError } from '../errors.ts';
 
+/** How text compares: case-insensitive, case-sensitive, or by code points. */
 export type Collation = 'ci' | 'cs' | 'bin';
 
 /** The collation of server and databases, and of every column that names no other. */

@@ -6,7 +6,9 @@
 import type { SqlType } from '../../engine.ts';
 import { sqlError } from '../errors.ts';
 
+/** Ticks of 100 ns in a second. */
 export const ticksPerSecond = 10_000_000n;
+/** Ticks of 100 ns in a day. */
 export const ticksPerDay = 864_000_000_000n;
 /** 1900-01-01, where datetime starts to count. */
 export const epoch1900 = 693_595n * ticksPerDay;
@@ -33,6 +35,7 @@ export function daysFrom(year: number, month: number, day: number): number {
   );
 }
 
+/** How many days a month has. */
 export function daysInMonth(year: number, month: number): number {
   if (month === 2) return (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0 ? 29 : 28;
   return [4, 6, 9, 11].includes(month) ? 30 : 31;
@@ -131,6 +134,7 @@ const monthNames = [
 ];
 const dayNames = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
 
+/** January is 1. */
 export const monthName = (month: number): string => monthNames[month - 1] as string;
 /** 0 is Sunday. */
 export const dayName = (weekday: number): string => dayNames[weekday] as string;
@@ -260,7 +264,7 @@ export function formatStyle(ticks: bigint, type: SqlType, style: number | undefi
   }
 }
 
-export function offsetText(minutes: number): string {
+function offsetText(minutes: number): string {
   const size = Math.abs(minutes);
   return `${minutes < 0 ? '-' : '+'}${pad(Math.floor(size / 60))}:${pad(size % 60)}`;
 }

@@ -2,7 +2,7 @@
 import { sqlError, unsupported } from '../errors.ts';
 
 /** A number with its own spelling, so that 12345678901234567890 or 1.10 stays what it was. */
-export class JsonNumber {
+class JsonNumber {
   readonly text: string;
   constructor(text: string) {
     this.text = text;
@@ -18,6 +18,7 @@ declare global {
   }
 }
 
+/** A parsed document. */
 export type Json = null | boolean | string | JsonNumber | Json[] | { [key: string]: Json };
 
 /** Parses a document. Throws 13609 where it is no JSON. */
@@ -58,6 +59,7 @@ export function jsonWalk(value: Json | undefined, steps: readonly (string | numb
   return at;
 }
 
+/** What a path leads to in a document. */
 export const jsonAt = (document: string, steps: readonly (string | number)[]): Json | undefined =>
   jsonWalk(jsonParse(document), steps);
 
