@@ -287,6 +287,33 @@ test('an abort leaves the batch in flight unresolved and records nothing of it',
   assert.deepEqual([tally.unresolved, tally.accepted, ledger.tracked.size], [3, 0, 0]);
 });
 
+test('an abort in the middle of a read stops the entity and is no failure of its own', async () => {
+  const abort = new AbortController();
+  const source: Source = {
+    ...memorySource([]),
+    page: (_after, _limit, signal) =>
+      new Promise((_, reject) => {
+        signal.addEventListener('abort', () => reject(new SyncError('SOURCE_UNAVAILABLE', 'cancelled', '')));
+        abort.abort('SIGHUP');
+      }),
+  };
+  const { run } = await runOnce({ source, options: { stop: abort.signal, abort: abort.signal } });
+  assert.equal(await run, 'stopped');
+});
+
+test('a slow destination holds the reading up: memory does not grow with the table', async () => {
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  const destination = new MemoryDestination(() => promise);
+  const source = memorySource(numberedRows(300));
+  const entity = entityOf({ destination: { concurrency: 2 } });
+  const { run } = await runOnce({ source, destination, entity, options: { pageRows: 3 } });
+  for (let turn = 0; turn < 200; turn += 1) await new Promise(setImmediate);
+  // Two batches in flight, one that waits, one that is full, the page behind it and the one read ahead.
+  assert.ok(source.reads <= 6, `${source.reads} pages were read while nothing was answered`);
+  resolve(undefined);
+  assert.equal(await run, 'done');
+});
+
 test('a batch whose settle fails counts as unresolved and stops the entity', async () => {
   const ledger = new MemoryLedger();
   ledger.settle = async () => {
