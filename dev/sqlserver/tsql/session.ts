@@ -1,7 +1,7 @@
 /** A session as the wire sees it: drives the statements' generators, waits where they wait, stops where the client says so. */
 import type { EngineEvent, LoginRequest, Parameter, ResultColumn, Session, SqlValue } from '../engine.ts';
 import { SqlServerError } from '../engine.ts';
-import { messageInfo } from './errors.ts';
+import { message, messageInfo } from './errors.ts';
 import { runRequest } from './run/batch.ts';
 import { runBulk } from './run/bulk.ts';
 import { SessionCore, type Step } from './run/core.ts';
@@ -11,6 +11,8 @@ import { storer } from './values/stored.ts';
 
 /** How long a request runs before it lets the event loop have a turn. */
 const sliceMs = 50;
+
+const killed = message(596, 21, 1, 'Cannot continue the execution because the session is in the kill state.', 1).info;
 
 const isolationLevels = [
   '',
@@ -84,6 +86,12 @@ export class StandInSession implements Session {
     this.core.signal = AbortSignal.any([signal, this.ending.signal]);
     let sliceEnd = performance.now() + sliceMs;
     let isOver = false;
+    if (this.isClosed) {
+      // ALTER DATABASE … WITH ROLLBACK IMMEDIATE has ended it behind its client's back.
+      yield { kind: 'message', message: killed };
+      yield { kind: 'done', failed: true };
+      return;
+    }
     try {
       while (!signal.aborted && !this.isClosed) {
         const step = steps.next();

@@ -113,6 +113,9 @@ function* runOne(core: SessionCore, statement: Statement): Generator<Step, Flow>
   }
 }
 
+/** What runs under SET FMTONLY ON: SELECT describes its columns, everything else is passed over. */
+const describable = new Set<Statement['kind']>(['select', 'setOption', 'block', 'declare', 'use']);
+
 const controlFlow = new Set<Statement['kind']>(['if', 'while', 'block', 'try']);
 
 /** An error of SQLite itself, as far as a statement can be its cause. */
@@ -156,6 +159,7 @@ function* handleError(core: SessionCore, statement: Statement, error: SqlServerE
 }
 
 function* perform(core: SessionCore, statement: Statement): Generator<Step, Flow> {
+  if (core.settings.metadataOnly && !describable.has(statement.kind)) return 'next';
   switch (statement.kind) {
     case 'select':
       yield* runSelect(core, statement.query);

@@ -75,6 +75,7 @@ export interface RowImages {
 }
 
 const statementLimit = 400;
+const statementLength = 65_536;
 const writerPlace = 'writer';
 let versions = 0;
 const versionIds = new WeakMap<object, number>();
@@ -275,6 +276,7 @@ export class SessionCore implements Runtime, Names {
     const statement = this.connection.prepare(sql);
     statement.setReadBigInts(true);
     statement.setReturnArrays(true);
+    if (sql.length > statementLength) return statement;
     if (this.prepared.size >= statementLimit) {
       const [oldest] = this.prepared.keys();
       if (oldest !== undefined) this.prepared.delete(oldest);

@@ -56,6 +56,8 @@ function* lockForRead(
   plan: { readonly locks: boolean; readonly reads: readonly Table[] },
 ): Generator<Step> {
   const { isolation } = core.settings;
+  const isImplicit = core.settings.implicitTransactions && core.transactionCount === 0;
+  if (isImplicit && plan.reads.length > 0) yield* core.begin();
   if (plan.reads.every((table) => table.temporary)) return;
   if (isolation === 'SNAPSHOT') throw sqlError(3952, core.database);
   if (core.transactionCount === 0 || core.isDoomed) return;

@@ -22,6 +22,9 @@ import { LockTable } from './locks.ts';
 
 const parsedLimit = 2000;
 
+/** Longer texts (lists of values) are unlikely to come again. */
+const parsedLength = 32_768;
+
 /** What the server needs of a session. */
 interface OpenSession {
   readonly activeRowversion: bigint | undefined;
@@ -175,6 +178,7 @@ export class Server {
     const known = this.parsed.get(key);
     if (known !== undefined) return known;
     const statements = parseBatch(sql, quotedIdentifier);
+    if (sql.length > parsedLength) return statements;
     if (this.parsed.size >= parsedLimit) {
       const [oldest] = this.parsed.keys();
       if (oldest !== undefined) this.parsed.delete(oldest);

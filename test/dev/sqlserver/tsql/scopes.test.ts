@@ -140,6 +140,27 @@ describe('control flow', () => {
     assert.equal(await value(session, 'SET NOCOUNT OFF; DROP TABLE #n; SELECT @@ROWCOUNT'), 0);
   });
 
+  it('describes columns and changes nothing under FMTONLY', async () => {
+    await run(session, 'CREATE TABLE #f (i int NOT NULL)');
+    const answer = await run(
+      session,
+      'SET FMTONLY ON; INSERT #f VALUES (1); SELECT i FROM #f; SET FMTONLY OFF; SELECT COUNT(*) FROM #f',
+    );
+    assert.deepEqual(answer.results, [[], [[0]]]);
+    await run(session, 'DROP TABLE #f');
+  });
+
+  it('begins a transaction by itself under IMPLICIT_TRANSACTIONS', async () => {
+    assert.equal(
+      await value(
+        session,
+        'CREATE TABLE #g (i int); SET IMPLICIT_TRANSACTIONS ON; SELECT i FROM #g; SET IMPLICIT_TRANSACTIONS OFF; SELECT @@TRANCOUNT',
+      ),
+      1,
+    );
+    await run(session, 'ROLLBACK; DROP TABLE #g');
+  });
+
   it('prints', async () => {
     assert.deepEqual((await run(session, "PRINT N'a' + CAST(1 AS nvarchar(5))")).messages, ['a1']);
   });
