@@ -1,6 +1,6 @@
 /**
  * Columns of a source: what the driver tells of each becomes its kind and declared type, how it is selected so that nothing
- * of its value is lost, and, for a key, the parameter that a page begins after.
+ * of its value is lost, and, for a key, the parameter that a page begins at.
  */
 import type { Cell, Column, ColumnKind } from '../sync/ports.ts';
 import { quoteName } from './names.ts';

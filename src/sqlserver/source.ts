@@ -44,15 +44,15 @@ export function createSource(pool: Pool, entity: SourceEntity, columns?: readonl
     async describe() {
       return (await description()).columns;
     },
-    async page(after, limit, signal) {
+    async page(from, limit, signal) {
       const { columns, key } = await description();
-      const { sql, parameters } = pageStatement(entity, columns, key, after);
+      const { sql, parameters } = pageStatement(entity, columns, key, from);
       const { rows } = await onSession((session) => session.query(sql, { limit: int(limit), ...parameters }, signal));
       return convertCells(rows, columns);
     },
     async count(atMost) {
       const filter = where(source.where === undefined ? [] : [predicate(source.where)]);
-      const rows = `${from(entity)}${filter}`;
+      const rows = `${rowSet(entity)}${filter}`;
       const { rows: counted } = await onSession((session) =>
         atMost === undefined
           ? session.query(`SELECT COUNT_BIG(*) FROM ${rows}`)
@@ -94,7 +94,7 @@ async function describe(
 }
 
 async function head(session: Session, entity: SourceEntity, list: string): Promise<readonly ColumnDescription[]> {
-  return (await session.query(`SELECT TOP (0) ${list} FROM ${from(entity)}`)).columns;
+  return (await session.query(`SELECT TOP (0) ${list} FROM ${rowSet(entity)}`)).columns;
 }
 
 async function named(
@@ -140,36 +140,39 @@ function keyColumns(entity: SourceEntity, columns: readonly SourceColumn[]): Key
   });
 }
 
-/** `a >= @after0 AND (a > @after0 OR (a = @after0 AND b > @after1))`: the first term is what an index can seek. */
+/** `a >= @from0 AND (a > @from0 OR (a = @from0 AND b >= @from1))`: the first term is what an index can seek. */
 function pageStatement(
   entity: SourceEntity,
   columns: readonly SourceColumn[],
   key: readonly KeyColumn[],
-  after: Row | undefined,
+  from: Row | undefined,
 ): { readonly sql: string; readonly parameters: Readonly<Record<string, Parameter>> } {
   const predicates = entity.source.where === undefined ? [] : [predicate(entity.source.where)];
   const parameters: Record<string, Parameter> = {};
-  if (after !== undefined) {
+  if (from !== undefined) {
     for (const [index, column] of key.entries()) {
-      parameters[`after${index}`] = column.parameter(after[index] ?? null);
+      parameters[`from${index}`] = column.parameter(from[index] ?? null);
     }
     const names = key.map((column) => quoteName(column.name));
-    if (names.length > 1) predicates.push(`${names[0]} >= @after0`);
-    predicates.push(beyond(names, 0));
+    if (names.length > 1) predicates.push(`${names[0]} >= @from0`);
+    predicates.push(atOrBeyond(names, 0));
   }
   const list = columns.map((column) => column.expression).join(', ');
   const order = key.map((column) => quoteName(column.name)).join(', ');
-  return { sql: `SELECT TOP (@limit) ${list} FROM ${from(entity)}${where(predicates)} ORDER BY ${order}`, parameters };
+  return {
+    sql: `SELECT TOP (@limit) ${list} FROM ${rowSet(entity)}${where(predicates)} ORDER BY ${order}`,
+    parameters,
+  };
 }
 
-function beyond(names: readonly string[], index: number): string {
-  const greater = `${names[index]} > @after${index}`;
-  if (index === names.length - 1) return greater;
-  return `(${greater} OR (${names[index]} = @after${index} AND ${beyond(names, index + 1)}))`;
+function atOrBeyond(names: readonly string[], index: number): string {
+  const name = names[index];
+  if (index === names.length - 1) return `${name} >= @from${index}`;
+  return `(${name} > @from${index} OR (${name} = @from${index} AND ${atOrBeyond(names, index + 1)}))`;
 }
 
 /** What follows FROM. A query and its comments end before the parenthesis. */
-function from(entity: SourceEntity): string {
+function rowSet(entity: SourceEntity): string {
   const { table, query } = entity.source;
   if (query !== undefined) return `(\n${query.replace(/[\s;]+$/, '')}\n) AS source`;
   const name = quoteTableName(table ?? '');

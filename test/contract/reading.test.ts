@@ -8,18 +8,23 @@ import { itOnMicrosoft } from './expect.ts';
 
 const sql = useSqlServer();
 
-/** Reads a table by keyset pages of `size` until nothing is left; `next` makes the parameters that follow a row. */
+/**
+ * Reads a table by keyset pages of `size` new rows until nothing is left; `next` makes the parameters of the page that
+ * begins with a row.
+ */
 async function readPages(
   first: string,
   following: string,
   size: number,
   next: (last: ClientRow) => ClientParameters,
 ): Promise<ClientRow[]> {
-  const all: ClientRow[] = [];
-  let page = await sql.query('mdm', first, { limit: size });
-  while (page.length > 0) {
+  const all = await sql.query('mdm', first, { limit: size });
+  for (let more = all.length > 0; more; ) {
+    const last = all.at(-1) as ClientRow;
+    const [again, ...page] = await sql.query('mdm', following, { limit: size + 1, ...next(last) });
+    assert.deepEqual(again, last);
     all.push(...page);
-    page = await sql.query('mdm', following, { limit: size, ...next(page.at(-1) as ClientRow) });
+    more = page.length > 0;
   }
   return all;
 }
@@ -96,9 +101,9 @@ describe('keyset pages', () => {
         for (const value of inserts) await sql.execute('mdm', `INSERT INTO ${table} (K) VALUES (${value})`);
         const rows = await readPages(
           `SELECT TOP (@limit) [K] FROM ${table} ORDER BY [K]`,
-          `SELECT TOP (@limit) [K] FROM ${table} WHERE [K] > @after ORDER BY [K]`,
+          `SELECT TOP (@limit) [K] FROM ${table} WHERE [K] >= @from ORDER BY [K]`,
           size,
-          ({ K }) => ({ after: parameter(K as ClientValue) }),
+          ({ K }) => ({ from: parameter(K as ClientValue) }),
         );
         assert.deepEqual(
           rows.map(({ K }) => (K instanceof Date ? K.toISOString().slice(0, 10) : K)),
@@ -119,9 +124,9 @@ describe('keyset pages', () => {
     );
     const rows = await readPages(
       'SELECT TOP (@limit) [Id] FROM dbo.Guids ORDER BY [Id]',
-      'SELECT TOP (@limit) [Id] FROM dbo.Guids WHERE [Id] > @after ORDER BY [Id]',
+      'SELECT TOP (@limit) [Id] FROM dbo.Guids WHERE [Id] >= @from ORDER BY [Id]',
       7,
-      ({ Id }) => ({ after: { type: TYPES.UniqueIdentifier, value: Id } }),
+      ({ Id }) => ({ from: { type: TYPES.UniqueIdentifier, value: Id } }),
     );
     assert.equal(rows.length, ids.length);
     assert.deepEqual(new Set(rows.map(({ Id }) => Id)), new Set(ids));
@@ -151,11 +156,11 @@ describe('keyset pages', () => {
     );
     const rows = await readPages(
       'SELECT TOP (@limit) [A], [B] FROM dbo.Pairs ORDER BY [A], [B]',
-      'SELECT TOP (@limit) [A], [B] FROM dbo.Pairs WHERE [A] >= @after0 AND ([A] > @after0 OR ([A] = @after0 AND [B] > @after1)) ORDER BY [A], [B]',
+      'SELECT TOP (@limit) [A], [B] FROM dbo.Pairs WHERE [A] >= @from0 AND ([A] > @from0 OR ([A] = @from0 AND [B] >= @from1)) ORDER BY [A], [B]',
       2,
       ({ A, B }) => ({
-        after0: { type: TYPES.Int, value: A },
-        after1: { type: TYPES.NVarChar, value: B, length: 20 },
+        from0: { type: TYPES.Int, value: A },
+        from1: { type: TYPES.NVarChar, value: B, length: 20 },
       }),
     );
     assert.deepEqual(

@@ -15,16 +15,17 @@ describe('a source', () => {
     return createSource(await pool(), { name: 'Users', source }, columns);
   }
 
-  /** All rows by pages of `limit`; the key's cells stand first in a row. */
+  /** All rows, `limit` new ones a page; the key's cells stand first in a row. */
   async function readAll(source: Source, limit: number, keyLength: number): Promise<Row[]> {
-    const rows: Row[] = [];
-    for (let after: Row | undefined; ; ) {
-      const page = await source.page(after, limit, never);
-      assert.ok(page.length <= limit);
+    const rows = await source.page(undefined, limit, never);
+    for (let more = rows.length === limit; more; ) {
+      const last = rows.at(-1) as Row;
+      const [again, ...page] = await source.page(last.slice(0, keyLength), limit + 1, never);
+      assert.deepEqual(again, last);
       rows.push(...page);
-      if (page.length < limit) return rows;
-      after = page.at(-1)?.slice(0, keyLength);
+      more = page.length === limit;
     }
+    return rows;
   }
 
   const run = (sql: string) => server.execute('mdm', sql);
@@ -175,6 +176,17 @@ break', 'plain', 'ab', N'cd', 0x00FF10, '2026-11-23', '23:59:59.997', '2026-11-2
       for (const limit of [1, 2, 5, 7, 18, 19]) assert.deepEqual(await readAll(source, limit, 3), whole);
     });
 
+    it('begins with what the server holds equal to the key that it is given', async () => {
+      await run('CREATE TABLE dbo.EqualKeys (Id nvarchar(10) NOT NULL, Part nvarchar(10) NOT NULL)');
+      await run(`INSERT INTO dbo.EqualKeys (Id, Part) VALUES (N'a', N'x'), (N'b', N'x'), (N'B', N'X'), (N'c', N'w')`);
+      const single = await sourceOf({ table: 'dbo.EqualKeys', key: ['Id'] });
+      const ids = (await single.page(['B'], 10, never)).map(([id]) => id);
+      assert.deepEqual(ids.sort(), ['B', 'b', 'c']);
+      const composite = await sourceOf({ table: 'dbo.EqualKeys', key: ['Id', 'Part'] });
+      const pairs = (await composite.page(['b', 'X'], 10, never)).map((row) => row.join());
+      assert.deepEqual(pairs.sort(), ['B,X', 'b,x', 'c,w']);
+    });
+
     it('keeps the order of the key as configured, whatever the order of the columns', async () => {
       await run('CREATE TABLE dbo.KeyOrder (B int NOT NULL, A int NOT NULL)');
       await run('INSERT INTO dbo.KeyOrder (B, A) VALUES (2, 1), (1, 2), (1, 1), (2, 2)');
@@ -201,7 +213,7 @@ break', 'plain', 'ab', N'cd', 0x00FF10, '2026-11-23', '23:59:59.997', '2026-11-2
 
     it('reads a table with a name that needs brackets', async () => {
       const source = await sourceOf({ table: '[my schema].[odd]]name]' }, ['a column']);
-      assert.deepEqual(await source.page([4], 5, never), [
+      assert.deepEqual(await source.page([5], 5, never), [
         ['name 5', 5],
         ['name 6', 6],
       ]);
