@@ -18,7 +18,7 @@ async function readPages(
   size: number,
   next: (last: ClientRow) => ClientParameters,
 ): Promise<ClientRow[]> {
-  const all = await sql.query('mdm', first, { limit: size });
+  const all = [...(await sql.query('mdm', first, { limit: size }))];
   for (let more = all.length > 0; more; ) {
     const last = all.at(-1) as ClientRow;
     const [again, ...page] = await sql.query('mdm', following, { limit: size + 1, ...next(last) });
