@@ -50,8 +50,8 @@ export interface Session {
   batch(sql: string): Promise<Result>;
   bulkInsert(table: string, columns: readonly BulkColumn[], rows: readonly (readonly Cell[])[]): Promise<void>;
   /**
-   * Commits when `work` resolves, rolls back when it rejects. Where commit or rollback fail the connection is thrown away,
-   * which rolls back on the server.
+   * Commits when `work` resolves, rolls back when it rejects. Where begin, commit or rollback fail the connection is thrown
+   * away, which rolls back on the server.
    */
   transaction<T>(work: () => Promise<T>): Promise<T>;
   /** Resolves when the connection has ended. */
@@ -111,8 +111,15 @@ export function createSession(driver: Driver, connection: Connection, requestTim
     });
   }
 
-  const called = (call: (callback: (error?: Error | null) => void) => void) =>
+  const called = (call: Call) =>
     new Promise<void>((resolve, reject) => call((error) => (error ? reject(withCode(driver, error)) : resolve())));
+
+  /** Nobody knows in what state a failed call leaves the connection. */
+  const calledOrDiscarded = (call: Call) =>
+    called(call).catch((error) => {
+      discard();
+      throw error;
+    });
 
   async function rollBack(): Promise<void> {
     // With XACT_ABORT the server has often done it already.
@@ -138,15 +145,12 @@ export function createSession(driver: Driver, connection: Connection, requestTim
       });
     },
     async transaction(work) {
-      await called((callback) => connection.beginTransaction(callback));
+      await calledOrDiscarded((callback) => connection.beginTransaction(callback));
       const result = await work().catch(async (error) => {
         await rollBack();
         throw error;
       });
-      await called((callback) => connection.commitTransaction(callback)).catch((error) => {
-        discard();
-        throw error;
-      });
+      await calledOrDiscarded((callback) => connection.commitTransaction(callback));
       return result;
     },
     close() {
@@ -159,6 +163,9 @@ export function createSession(driver: Driver, connection: Connection, requestTim
     },
   };
 }
+
+/** A method of the driver's that calls back. */
+type Call = (callback: (error?: Error | null) => void) => void;
 
 /** An answer that ends too early or makes no sense rejects without a code; the driver drops the connection then. */
 function withCode(driver: Driver, error: Error): Error {

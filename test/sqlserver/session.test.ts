@@ -165,4 +165,16 @@ describe('a session', () => {
     assert.equal(session.usable, false);
     await session.close();
   });
+
+  itOnStandIn('is unusable where nobody knows whether a transaction was begun', async () => {
+    const session = await open(undefined, { requestTimeoutMs: 100 });
+    const fault = server.faults.add({ match: /BEGIN TRANSACTION/, action: { hold: true } });
+    await assert.rejects(
+      session.transaction(() => session.query('SELECT 1')),
+      { code: 'ETIMEOUT' },
+    );
+    fault.remove();
+    assert.equal(session.usable, false);
+    await session.close();
+  });
 });
