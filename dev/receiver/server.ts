@@ -15,6 +15,8 @@ import {
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { TlsOptions } from 'node:tls';
+import { gunzipSync } from 'node:zlib';
 
 /** A row as it came in. */
 type ReceivedRow = Readonly<Record<string, unknown>>;
@@ -35,7 +37,7 @@ export interface Call {
   status: number | undefined;
   /** The answer to an earlier request with this key was repeated. */
   replayed: boolean;
-  /** With `keepBodies` only. */
+  /** With `keepBodies` only; without its gzip. */
   body: string | undefined;
 }
 
@@ -73,8 +75,8 @@ type RequiredAuth =
 export interface ReceiverOptions {
   /** Default 0: any free one. */
   readonly port?: number;
-  /** HTTPS with this key and certificate (PEM). */
-  readonly tls?: { readonly key: string; readonly cert: string };
+  /** HTTPS with this key and certificate (PEM); with `clientCa`, only for clients with a certificate of that authority. */
+  readonly tls?: { readonly key: string; readonly cert: string; readonly clientCa?: string };
   readonly auth?: RequiredAuth;
   /**
    * Honour Idempotency-Key: the same key and body again get the first answer and take nothing, another body gets 422, and
@@ -146,15 +148,17 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
       request.socket.resetAndDestroy();
       return;
     }
-    const body = Buffer.concat(await request.toArray());
-    const rows = parseRows(body);
+    const body = decoded(Buffer.concat(await request.toArray()), request.headers['content-encoding']);
+    const rows = body && parseRows(body);
     call.rows = rows?.length ?? 0;
-    if (options.keepBodies) call.body = body.toString();
+    if (options.keepBodies) call.body = body?.toString();
     read.add(call.number);
     arrivals.emit(String(call.number));
 
     const remembered = options.idempotency ? memory.get(memoryKey(call)) : undefined;
-    const bodyHash = createHash('sha256').update(body).digest('hex');
+    const bodyHash = createHash('sha256')
+      .update(body ?? '')
+      .digest('hex');
     const told = failure ?? script(call, rows ?? []) ?? {};
     const answer = told.status === undefined ? { ...usualAnswer(call, rows, remembered, bodyHash), ...told } : told;
     const status = answer.status ?? 200;
@@ -183,6 +187,8 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
     if (options.auth !== undefined && !isAuthorized(options.auth, call.headers)) {
       return problem(401, 'the credentials are missing or wrong');
     }
+    const encoding = call.headers['content-encoding'];
+    if (encoding !== undefined && encoding !== 'gzip') return problem(415, 'the only Content-Encoding is gzip');
     if (rows === undefined) return problem(400, 'the body is not a JSON array of objects');
     if (remembered !== undefined) {
       if (remembered.bodyHash !== bodyHash) return problem(422, 'this Idempotency-Key came with another body');
@@ -208,7 +214,7 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
     call.taken = rows.length;
   }
 
-  const server = options.tls ? createTlsServer(options.tls, listener) : createServer(listener);
+  const server = options.tls ? createTlsServer(tlsOptions(options.tls), listener) : createServer(listener);
   server.listen(options.port ?? 0, '127.0.0.1');
   await once(server, 'listening');
   return {
@@ -266,6 +272,20 @@ function newCall(number: number, { method, url, headers }: IncomingMessage): Cal
     replayed: false,
     body: undefined,
   };
+}
+
+function tlsOptions({ clientCa, ...own }: NonNullable<ReceiverOptions['tls']>): TlsOptions {
+  return clientCa === undefined ? own : { ...own, ca: clientCa, requestCert: true, rejectUnauthorized: true };
+}
+
+/** A body without its gzip; undefined where it is none, or compressed in another way. */
+function decoded(body: Buffer, encoding: string | undefined): Buffer | undefined {
+  if (encoding === undefined) return body;
+  try {
+    return encoding === 'gzip' ? gunzipSync(body) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function parseRows(body: Buffer): ReceivedRow[] | undefined {

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { Agent, type IncomingMessage, request } from 'node:http';
+import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
 import { after, describe, it } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { type Receiver, type ReceiverOptions, startReceiver } from '../../../dev/receiver.ts';
 
 const running: Receiver[] = [];
@@ -21,7 +24,7 @@ interface Reply {
 async function post(url: string, body: unknown, headers: Record<string, string> = {}): Promise<Reply> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const sent = request(url, { method: 'POST', headers, agent: new Agent() }, resolve).on('error', reject);
-  sent.end(typeof body === 'string' ? body : JSON.stringify(body));
+  sent.end(typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body));
   const response = await promise;
   const chunks: Buffer[] = await response.toArray();
   return { status: response.statusCode, body: Buffer.concat(chunks).toString() };
@@ -70,6 +73,32 @@ describe('startReceiver', () => {
       assert.equal(receiver.accepted('/users').size, 0);
     });
   }
+
+  it('takes a body in gzip as it is without', async () => {
+    const receiver = await start({ keepBodies: true });
+    const gzip = { 'Content-Encoding': 'gzip' };
+    assert.equal((await post(`${receiver.url}/users`, gzipSync(JSON.stringify(ROWS)), gzip)).status, 200);
+    assert.equal(receiver.calls()[0]?.body, JSON.stringify(ROWS));
+    assert.equal(receiver.accepted('/users').size, 2);
+    assert.equal((await post(`${receiver.url}/users`, ROWS, gzip)).status, 400);
+    assert.equal((await post(`${receiver.url}/users`, ROWS, { 'Content-Encoding': 'br' })).status, 415);
+    assert.equal(receiver.accepted('/users').get('a')?.times, 1);
+  });
+
+  it('lets in by client certificate only', async () => {
+    const pem = (name: string) => readFileSync(new URL(`../../http/tls/${name}.pem`, import.meta.url), 'utf8');
+    const tls = { key: pem('server.key'), cert: pem('valid'), clientCa: pem('client-ca') };
+    const receiver = await start({ tls });
+    const post = async (options: object): Promise<number | undefined> => {
+      const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+      const agent = new TlsAgent({ ca: pem('ca'), ...options });
+      tlsRequest(`${receiver.url}/users`, { method: 'POST', agent }, resolve).on('error', reject).end('[]');
+      return (await promise.finally(() => agent.destroy())).statusCode;
+    };
+    await assert.rejects(post({}));
+    assert.equal(await post({ cert: pem('client'), key: pem('client.key') }), 200);
+    assert.equal(receiver.calls().length, 1);
+  });
 
   it('lets in by API key only', async () => {
     const receiver = await start({ auth: { header: 'X-Api-Key', value: 'right' } });
