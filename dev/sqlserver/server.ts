@@ -44,6 +44,8 @@ export interface SqlServerOptions {
   readonly maxTlsVersion?: SecureVersion;
   /** The largest TDS packet it agrees to, in bytes. */
   readonly packetSize?: number;
+  /** Sessions begin with NOCOUNT ON, as where an administrator has set the server option `user options` to 512. */
+  readonly noCount?: boolean;
   /** Keep the text of every statement for `statements()`. */
   readonly record?: boolean;
 }
@@ -80,6 +82,7 @@ export async function startSqlServer(options: SqlServerOptions = {}): Promise<Sq
     ...(options.storage === undefined ? {} : { storage: options.storage }),
     logins,
     databases: options.databases ?? DEFAULT_DATABASES,
+    ...(options.noCount === undefined ? {} : { noCount: options.noCount }),
   });
   const faults = new Faults();
   const recorded: string[] = [];

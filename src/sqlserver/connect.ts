@@ -3,9 +3,18 @@ import type { ConnectionConfiguration } from 'tedious';
 import type { ConnectionSettings } from '../sync/connection.ts';
 import { type ConnectionRole, connectError } from './connect-error.ts';
 import { createSession, type Session } from './session.ts';
+import { statementError } from './statement-error.ts';
 
 /** How long the server may take to confirm that a statement is cancelled. */
 const CANCEL_TIMEOUT_MS = 5000;
+
+/**
+ * Row counts say whether a run still owns an entity and whether a batch was settled before. The server option
+ * `user options` (512) lets sessions begin without them. The other options that matter the driver sets itself
+ * (XACT_ABORT: abortTransactionOnError below).
+ * https://learn.microsoft.com/sql/database-engine/configure-windows/configure-the-user-options-server-configuration-option
+ */
+const SESSION_OPTIONS = 'SET NOCOUNT OFF';
 
 /** Throws SyncError SOURCE_UNAVAILABLE or LOG_DATABASE_UNAVAILABLE. Tries once. */
 export async function connect(settings: ConnectionSettings, role: ConnectionRole): Promise<Session> {
@@ -27,7 +36,14 @@ export async function connect(settings: ConnectionSettings, role: ConnectionRole
     throw connectError(error, settings, role, serverNumber);
   }
   connection.off('errorMessage', noteNumber);
-  return createSession(driver, connection, settings.requestTimeoutMs);
+  const session = createSession(driver, connection, settings.requestTimeoutMs);
+  try {
+    await session.batch(SESSION_OPTIONS);
+  } catch (error) {
+    await session.close();
+    throw statementError(error, role, settings.name);
+  }
+  return session;
 }
 
 function driverConfiguration(settings: ConnectionSettings): ConnectionConfiguration {

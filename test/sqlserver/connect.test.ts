@@ -131,6 +131,24 @@ describe('connecting to a server', () => {
   });
 });
 
+describe('connecting to a server whose sessions begin with NOCOUNT ON', () => {
+  const server = useSqlServer({ standIn: { noCount: true } });
+
+  itOnStandIn('makes it tell how many rows a statement changed', async () => {
+    const session = await connect(await settingsOf(server.connectionString('log')), 'LOG_DATABASE');
+    await session.batch('CREATE TABLE #t (a int)');
+    assert.equal((await session.query('INSERT INTO #t (a) VALUES (1), (2)')).rowCount, 2);
+    await session.close();
+  });
+
+  itOnStandIn('fails where the connection breaks before it is ready', async () => {
+    const fault = server.faults.add({ match: /NOCOUNT/, action: { drop: 'before' } });
+    const message = await refusal(await settingsOf(server.connectionString('log')));
+    fault.remove();
+    assert.match(message, /the connection to the server was lost/);
+  });
+});
+
 describe('TLS', () => {
   const server = useSqlServer();
 

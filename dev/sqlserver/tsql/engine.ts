@@ -3,6 +3,7 @@ import type { Engine, LoginRequest, Session } from '../engine.ts';
 import { findDatabase } from './catalogue/objects.ts';
 import { sqlError } from './errors.ts';
 import { Server } from './run/server.ts';
+import { defaultSettings } from './run/settings.ts';
 import { StandInSession } from './session.ts';
 
 /** How an engine is started. */
@@ -13,11 +14,16 @@ export interface EngineOptions {
   readonly logins?: Readonly<Record<string, string>>;
   /** Databases beside master and tempdb, made where they are missing. */
   readonly databases?: readonly string[];
+  /** Sessions begin with NOCOUNT ON, as where an administrator has set the server option `user options` to 512. */
+  readonly noCount?: boolean;
 }
 
 /** Starts an engine. A login without a database begins in master. */
 export function createEngine(options: EngineOptions = {}): Engine {
-  const server = new Server(options.storage, options.logins ?? { sa: 'Stand-in-1!' }, options.databases ?? []);
+  const server = new Server(options.storage, options.logins ?? { sa: 'Stand-in-1!' }, options.databases ?? [], {
+    ...defaultSettings,
+    noCount: options.noCount ?? false,
+  });
   return {
     login(request: LoginRequest): Session {
       const known = Object.keys(server.logins).find((name) => name.toLowerCase() === request.userName.toLowerCase());

@@ -31,7 +31,7 @@ import { now } from '../values/datetime.ts';
 import type { Stored } from '../values/stored.ts';
 import type { LockMode, LockResult } from './locks.ts';
 import type { Server } from './server.ts';
-import { defaultSettings, type Settings } from './settings.ts';
+import type { Settings } from './settings.ts';
 
 /** What a running statement yields: an event for the client, or something to wait for before it goes on. */
 export type Step = EngineEvent | Promise<unknown>;
@@ -100,7 +100,7 @@ export class SessionCore implements Runtime, Names {
   readonly appName: string;
   readonly dateFirst = 7;
   database: string;
-  settings: Settings = { ...defaultSettings };
+  settings: Settings;
   frames: Frame[] = [];
   rowCount = 0n;
   lastError = 0;
@@ -133,6 +133,7 @@ export class SessionCore implements Runtime, Names {
 
   constructor(server: Server, request: LoginRequest, database: string) {
     this.server = server;
+    this.settings = { ...server.initialSettings };
     this.sessionId = server.nextSessionId();
     this.loginName = request.userName;
     this.hostName = request.hostName;
@@ -550,7 +551,7 @@ export class SessionCore implements Runtime, Names {
     this.frames = [];
     this.dropTemporary(() => true);
     this.server.locks.releaseAll(this.sessionId);
-    this.settings = { ...defaultSettings };
+    this.settings = { ...this.server.initialSettings };
     this.database =
       findDatabase(this.server.catalogue, this.loginDatabase) === undefined ? 'master' : this.loginDatabase;
     this.identityInsert = undefined;

@@ -19,6 +19,7 @@ import { fold } from '../values/collation.ts';
 import { creationTime } from '../values/datetime.ts';
 import type { Stored } from '../values/stored.ts';
 import { LockTable } from './locks.ts';
+import { defaultSettings, type Settings } from './settings.ts';
 
 const parsedLimit = 2000;
 
@@ -36,6 +37,8 @@ interface OpenSession {
 export class Server {
   readonly locks = new LockTable();
   readonly logins: Readonly<Record<string, string>>;
+  /** What a new session has. */
+  readonly initialSettings: Readonly<Settings>;
   /** The committed state. */
   catalogue: Catalogue = new Map();
   /** The open sessions. */
@@ -52,8 +55,14 @@ export class Server {
   private lastSessionId = 50;
   private lastTransaction = 0n;
 
-  constructor(storage: string | undefined, logins: Readonly<Record<string, string>>, databases: readonly string[]) {
+  constructor(
+    storage: string | undefined,
+    logins: Readonly<Record<string, string>>,
+    databases: readonly string[],
+    initialSettings: Readonly<Settings> = defaultSettings,
+  ) {
     this.logins = logins;
+    this.initialSettings = initialSettings;
     let folder = storage;
     if (folder === undefined) {
       folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'sqlserver-stand-in-'));

@@ -14,7 +14,7 @@ export interface Settings {
   isolation: 'READ UNCOMMITTED' | 'READ COMMITTED' | 'REPEATABLE READ' | 'SERIALIZABLE' | 'SNAPSHOT';
 }
 
-/** What a new session has. */
+/** What a new session has, where the server is not set up otherwise. */
 export const defaultSettings: Settings = {
   noCount: false,
   xactAbort: false,
