@@ -29,8 +29,10 @@ describe('splitConnectionString', () => {
 
   test('gives back every plain value without its outer white space', () => {
     const plain = fc.string({ unit: 'grapheme-ascii' }).filter((value) => !/;|^\s*["']/.test(value));
+    // After `b=` without white space it would make `b==`, where == is a keyword's own =.
+    const notEqual = plain.filter((value) => !value.startsWith('='));
     fc.assert(
-      fc.property(plain, plain, (first, second) => {
+      fc.property(plain, notEqual, (first, second) => {
         assert.deepEqual(split(`A = ${first} ;b=${second}`), { a: first.trim(), b: second.trim() });
       }),
     );
