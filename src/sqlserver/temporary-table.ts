@@ -8,6 +8,8 @@ export interface TemporaryTable {
   /** Begins with `#`. */
   readonly name: string;
   readonly columns: readonly BulkColumn[];
+  /** The batch that creates it, where a column has to be like another table's; else its columns say how. */
+  readonly definition?: string;
 }
 
 const created = new WeakMap<Session, Set<string>>();
@@ -21,14 +23,14 @@ export async function fill(session: Session, table: TemporaryTable, rows: readon
   if (known.has(table.name)) {
     await session.batch(`TRUNCATE TABLE ${table.name}`);
   } else {
-    await session.batch(definition(table));
+    await session.batch(table.definition ?? definitionOf(table));
     created.set(session, known.add(table.name));
   }
   await session.bulkInsert(table.name, table.columns, rows);
 }
 
 /** tempdb may have another collation than the database whose columns the table is joined with. */
-function definition({ name, columns }: TemporaryTable): string {
+function definitionOf({ name, columns }: TemporaryTable): string {
   const lines = columns.map(({ name, type, length, nullable }) => {
     const declared = length === undefined ? type : `${type}(${length})`;
     const collation = type === 'NVarChar' ? ' COLLATE DATABASE_DEFAULT' : '';

@@ -12,9 +12,15 @@ const ENTITY_ID_LENGTH = 255;
 /** Longest EntityType. */
 export const ENTITY_TYPE_LENGTH = 100;
 
-/** The keys that a statement is about. Ord is their place in the caller's list. */
+/**
+ * The keys that a statement is about. Ord is their place in the caller's list. EntityId has the collation of the ledger's,
+ * which need not be that of its database: two different ones cannot be compared (error 468).
+ */
 export const KEYS: TemporaryTable = {
   name: '#tamhr_keys',
+  definition: `SELECT TOP (0) 0 AS Ord, CAST(EntityId AS nvarchar(${ENTITY_ID_LENGTH})) AS EntityId,
+    CAST(NULL AS binary(16)) AS RowHash, CAST(NULL AS binary(16)) AS KeyHash
+    INTO #tamhr_keys FROM dbo.TB_R_SYNC_TRACKING`,
   columns: [
     { name: 'Ord', type: 'Int', nullable: false },
     { name: 'EntityId', type: 'NVarChar', length: ENTITY_ID_LENGTH, nullable: false },

@@ -472,6 +472,31 @@ describe('a ledger', () => {
   });
 });
 
+describe('a ledger in a database that was restored on a server of another collation', () => {
+  const { server, pool } = useServerAndPool('log');
+
+  it('finds and tracks keys, equal as that column’s collation has it', async () => {
+    await server.execute(
+      'log',
+      `CREATE TABLE dbo.TB_R_SYNC_TRACKING (Id int IDENTITY(1,1) NOT NULL PRIMARY KEY, EntityType nvarchar(100) NOT NULL,
+         EntityId nvarchar(255) COLLATE Latin1_General_CS_AS NOT NULL, SyncTimestamp datetime2 NOT NULL DEFAULT GETUTCDATE())`,
+    );
+    await server.execute('log', 'CREATE UNIQUE INDEX UQ_Restored ON dbo.TB_R_SYNC_TRACKING (EntityType, EntityId)');
+    await migrate(await settingsOf(server.connectionString('log')), { check: false });
+    const runId = randomUUID();
+    await server.execute(
+      'log',
+      `INSERT INTO dbo.TB_R_SYNC_ENTITY (EntityType, OwnerRunId) VALUES (N'Restored', '${runId}')`,
+    );
+    const ledger = createLedger(await pool(), { entity: entityNamed('Restored'), runId, host: 'worker-1' });
+    const batch = batchOf(['k', 'K']);
+    await ledger.reserve(batch);
+    await ledger.settle(batch, ACCEPTED);
+    const found = await ledger.find(['K', 'k']);
+    assert.deepEqual(found.map(({ index, key }) => `${index} ${key}`).sort(), ['0 K', '1 k']);
+  });
+});
+
 describe("a ledger beside another application's TB_R_Log", () => {
   const { server, pool } = useServerAndPool('log');
 
