@@ -51,7 +51,8 @@ function rowsOf(schema: Schema, path: string, isEntity: boolean): string[][] {
     const fallback = child.default === undefined ? required : code(child.default);
     const inherited = isEntity && name !== 'url' ? 'the top-level one' : fallback;
     const row = [`\`${childPath}\``, kindOf(child), inherited, child.description ?? ''];
-    return [row, ...rowsOf(child, childPath, childPath === 'entities[].destination')];
+    // Below an entity's destination stands what stands below the top-level one.
+    return isEntity ? [row] : [row, ...rowsOf(child, childPath, childPath === 'entities[].destination')];
   });
   const variants = (schema.oneOf ?? []).flatMap((variant) => {
     const type = variant.properties?.type?.const;
@@ -63,9 +64,8 @@ function rowsOf(schema: Schema, path: string, isEntity: boolean): string[][] {
   return [...own, ...variants, ...items, ...named];
 }
 
-/** The keys of one way to authenticate, `type` first. An entity's are the same and not listed again. */
+/** The keys of one way to authenticate, `type` first. */
 function variantRows(variant: Schema, path: string, type: string): string[][] {
-  if (path.startsWith('entities[]')) return [];
   return Object.entries(variant.properties ?? {}).map(([name, child]) => [
     `\`${path}.${name}\``,
     name === 'type' ? code(type) : kindOf(child),

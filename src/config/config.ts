@@ -9,11 +9,13 @@ import { Draft } from './draft.ts';
 import { checkConnectionName, checkEntities, checkTimeZone, readEntity } from './entities.ts';
 import { displayPath, findConfigFile, readConfigFile } from './file.ts';
 import { formatPath, type Path, type Problem } from './problem.ts';
+import { isLoopback } from './proxy.ts';
 import { type Resolved, resolveReferences } from './references.ts';
 import { DEFAULTS, type RawConfig, type RawConnection } from './schema.ts';
 import { clearSecretPaths, mayShow, secretsOf } from './secrets.ts';
 import { parseSecretsFile } from './secrets-file.ts';
 import { othersCanRead, readFailure, readText } from './text-file.ts';
+import { readTls } from './tls.ts';
 import { validate } from './validate.ts';
 
 /** A loaded configuration: defaults filled in, references resolved, paths absolute. */
@@ -61,21 +63,23 @@ export async function loadConfig({ file, cwd, env, secretsFile }: ConfigOrigin):
   const name = displayPath(path, cwd);
   const raw = await readConfigFile(path, cwd);
   const secrets = secretsFile === undefined ? undefined : await readSecretsFile(resolve(cwd, secretsFile), cwd);
-  const resolved = await resolveReferences(raw, {
-    variable: (variable) => secrets?.variables.get(variable) ?? env[variable],
-    directory: dirname(path),
-  });
+  const variable = (variable: string) => secrets?.variables.get(variable) ?? env[variable];
+  const directory = dirname(path);
+  const resolved = await resolveReferences(raw, { variable, directory });
   const canShow = (at: Path) => mayShow(at) && !resolved.references.some(({ path }) => isSame(path, at));
   const draft = new Draft(resolved.tree, formProblems(resolved, canShow), canShow);
-  const connections = await readConnections(draft, dirname(path));
+  const connections = await readConnections(draft, directory);
   checkConnectionName(draft, ['log', 'connection']);
   checkSchedule(draft);
-  checkEntities(draft);
+  checkEntities(draft, variable);
+  const tls = await readTls(draft, tlsPaths(draft), directory);
   if (draft.problems.length > 0) throw invalid(name, draft.problems, resolved);
 
   const sound = resolved.tree as RawConfig;
   const timeZone = sound.schedule?.timeZone ?? DEFAULTS.timeZone;
-  const entities = sound.entities.map((entity) => readEntity(entity, sound.destination ?? {}, timeZone));
+  const entities = sound.entities.map((entity) =>
+    readEntity(entity, sound.destination ?? {}, { timeZone, variable, tls: tls.settings }),
+  );
   const isEnabled = (name: string) => sound.entities.find((entity) => entity.name === name)?.enabled ?? true;
   return {
     file: path,
@@ -84,11 +88,13 @@ export async function loadConfig({ file, cwd, env, secretsFile }: ConfigOrigin):
     entities: entities.filter((entity) => isEnabled(entity.name)),
     disabled: entities.map((entity) => entity.name).filter((entity) => !isEnabled(entity)),
     ...(sound.schedule !== undefined && { schedule: { ...sound.schedule, timeZone } }),
-    logging: readLogging(sound, dirname(path)),
+    logging: readLogging(sound, directory),
     warnings: [
       ...ignored.map((other) => `${other} is not read, since ${name} is`),
       ...(await clearSecretWarnings(path, name, raw as RawConfig)),
       ...(secrets?.warnings ?? []),
+      ...tls.warnings,
+      ...insecureWarnings(entities.filter((entity) => isEnabled(entity.name))),
       ...tlsWarnings(connections.map(({ settings }) => settings)),
       ...connections.flatMap(({ settings, warnings }) =>
         warnings.map((text) => `connection ${settings.name}: ${text}`),
@@ -110,6 +116,11 @@ function formProblems({ tree, problems }: Resolved, canShow: (path: Path) => boo
 
 function isSame(one: Path, other: Path): boolean {
   return formatPath(one) === formatPath(other);
+}
+
+/** Where TLS of a destination may stand. */
+function tlsPaths(draft: Draft): Path[] {
+  return [['destination', 'tls'], ...draft.children(['entities']).map((entity) => [...entity, 'destination', 'tls'])];
 }
 
 /** The connections that are sound; reports what is wrong with the others. */
@@ -191,6 +202,13 @@ function tlsWarnings(connections: readonly ConnectionSettings[]): string[] {
     const names = connections.filter(isWeak).map(({ name }) => name);
     return names.length === 0 ? [] : [`connection ${names.join(', ')}: ${text}`];
   });
+}
+
+function insecureWarnings(entities: readonly Entity[]): string[] {
+  const names = entities
+    .filter(({ destination: { url } }) => url.startsWith('http:') && !isLoopback(new URL(url)))
+    .map(({ name }) => name);
+  return names.length === 0 ? [] : [`entity ${names.join(', ')}: sent without TLS (allowInsecure)`];
 }
 
 function invalid(name: string, problems: readonly Problem[], resolved: Resolved): SyncError {

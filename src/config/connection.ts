@@ -1,10 +1,9 @@
 /** A connection of the configuration, string or object, to the one form that the rest knows. */
-import { resolve } from 'node:path';
 import type { ConnectionSettings } from '../sync/connection.ts';
 import { parseConnectionString, splitConnectionString } from './connection-string.ts';
+import { readPem } from './pem.ts';
 import { hasReference } from './references.ts';
 import { DEFAULT_PORT, DEFAULTS, type RawConnection } from './schema.ts';
-import { readFailure, readText } from './text-file.ts';
 
 /** A connection read. `settings` is absent where there are problems. Problems are without path and without secrets. */
 export interface ReadConnection {
@@ -28,13 +27,13 @@ export async function readConnection(
   const { server, port, instance, database, user, password, domain, ca, ...rest } = { ...parsed.connection, ...object };
   const terms = connectionString === undefined ? OBJECT_TERMS : STRING_TERMS;
   const address = server === undefined ? `${terms.server} is missing` : parseServer(server);
-  const authority = ca === undefined ? undefined : await readAuthority(ca, directory);
+  const authority = ca === undefined ? undefined : await readPem(ca, directory, 'certificate');
   const problems = [
     ...parsed.problems,
     ...(typeof address === 'string' ? [address] : []),
     ...(database === undefined ? [`${terms.database} is missing`] : []),
     ...loginProblems(user, password, parsed.integratedSecurity, terms),
-    ...(authority?.problem === undefined ? [] : [authority.problem]),
+    ...(authority?.problem === undefined ? [] : [`ca ${authority.problem}`]),
   ];
   const isComplete = database !== undefined && user !== undefined && password !== undefined;
   if (problems.length > 0 || typeof address === 'string' || !isComplete) return { problems, warnings: [] };
@@ -54,7 +53,7 @@ export async function readConnection(
       readOnlyIntent: false,
       ...DEFAULTS.connection,
       ...rest,
-      ...(authority?.pem !== undefined && { ca: authority.pem }),
+      ...(authority?.problem === undefined && authority !== undefined && { ca: authority.pem }),
     },
   };
 }
@@ -142,14 +141,4 @@ export function parseServer(text: string): Address | string {
     ...(port !== undefined && { port }),
     ...(parts.instance !== undefined && !isDefaultInstance && { instance: parts.instance }),
   };
-}
-
-async function readAuthority(ca: string, directory: string): Promise<{ pem?: string; problem?: string }> {
-  try {
-    const pem = ca.includes('-----BEGIN') ? ca : await readText(resolve(directory, ca));
-    if (pem.includes('-----BEGIN CERTIFICATE-----')) return { pem };
-    return { problem: 'ca holds no certificate, expected PEM text (-----BEGIN CERTIFICATE-----) or a file of it' };
-  } catch (error) {
-    return { problem: `ca names a file that cannot be read: ${readFailure(error)}` };
-  }
 }

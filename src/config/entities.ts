@@ -1,37 +1,59 @@
 /** Entities of the configuration: what a schema cannot say of them, and the entities themselves. */
 import { DATE_FORMAT_TOKENS, isDateFormat } from '../sync/date-format.ts';
-import type { Auth, DestinationConfig, Entity, FieldMap, PayloadMap } from '../sync/entity.ts';
+import type { Auth, DestinationConfig, DestinationTls, Entity, FieldMap, PayloadMap } from '../sync/entity.ts';
 import { columnsOf } from '../sync/map.ts';
 import type { Draft } from './draft.ts';
 import { didYouMean, type Path } from './problem.ts';
-import { DEFAULTS, type RawDestination, type RawEntity } from './schema.ts';
+import { isLoopback, parseProxy, proxyFromEnvironment, proxyOf, type Variable } from './proxy.ts';
+import { DEFAULTS, type RawDestination, type RawEntity, type RawTls } from './schema.ts';
+
+/** What entities have in common besides the top-level destination. */
+export interface EntityScope {
+  readonly timeZone: string;
+  readonly variable: Variable;
+  readonly tls: ReadonlyMap<RawTls, DestinationTls>;
+}
 
 /**
  * The entity that a sound configuration describes: what is absent comes from the top-level destination `shared`, then
  * from the defaults.
  */
-export function readEntity(raw: RawEntity, shared: RawDestination, timeZone: string): Entity {
+export function readEntity(raw: RawEntity, shared: RawDestination, scope: EntityScope): Entity {
   const { key } = raw.source;
   return {
     name: raw.name,
     trackingLabels: raw.trackingLabels ?? [raw.name],
     source: { ...raw.source, key: typeof key === 'string' ? [key] : key },
-    destination: readDestination(raw.destination, shared),
+    destination: readDestination(raw.destination, shared, scope),
     changes: raw.changes ?? DEFAULTS.changes,
     // The schema has made sure that each field is of one of FieldMap's forms.
     ...(raw.map !== undefined && { map: raw.map as PayloadMap }),
-    timeZone,
+    timeZone: scope.timeZone,
   };
 }
 
-function readDestination(own: RawDestination & { readonly url: string }, shared: RawDestination): DestinationConfig {
-  const { baseUrl, auth, headers, ...rest } = {
+function readDestination(
+  own: RawDestination & { readonly url: string },
+  shared: RawDestination,
+  scope: EntityScope,
+): DestinationConfig {
+  const { baseUrl, auth, headers, tls, proxy, noProxy, ...rest } = {
     ...DEFAULTS.destination,
     ...shared,
     ...own,
     headers: mergeHeaders(shared.headers, own.headers),
   };
-  return { ...rest, url: joinUrl(rest.url, baseUrl), auth: auth ?? { type: 'none' }, headers };
+  const url = joinUrl(rest.url, baseUrl);
+  const readTls = tls && scope.tls.get(tls);
+  const usedProxy = proxyOf(new URL(url), { proxy, noProxy }, scope.variable);
+  return {
+    ...rest,
+    url,
+    auth: auth ?? { type: 'none' },
+    headers,
+    ...(readTls !== undefined && { tls: readTls }),
+    ...(usedProxy !== undefined && { proxy: usedProxy }),
+  };
 }
 
 /** Header names compare without case: an entity's `x-source` replaces a shared `X-Source`. */
@@ -51,14 +73,18 @@ function joinUrl(url: string, baseUrl = ''): string {
 }
 
 /** Reports what is wrong with the top-level destination and the entities beyond their form. */
-export function checkEntities(draft: Draft): void {
+export function checkEntities(draft: Draft, variable: Variable): void {
   checkCredentials(draft, ['destination']);
+  checkIdempotencyHeader(draft, ['destination', 'idempotencyHeader']);
+  checkConfiguredProxy(draft, ['destination', 'proxy']);
   const entities = draft.children(['entities']);
   for (const path of entities) {
     checkConnectionName(draft, [...path, 'source', 'connection']);
     checkCredentials(draft, [...path, 'destination']);
-    checkAuthHeader(draft, [...path, 'destination']);
-    checkUrl(draft, [...path, 'destination']);
+    checkIdempotencyHeader(draft, [...path, 'destination', 'idempotencyHeader']);
+    checkHeadersOnce(draft, [...path, 'destination']);
+    checkConfiguredProxy(draft, [...path, 'destination', 'proxy']);
+    checkUrl(draft, [...path, 'destination'], variable);
     for (const field of draft.children([...path, 'map'])) checkField(draft, field);
     checkColumns(draft, path);
   }
@@ -77,10 +103,12 @@ export function checkConnectionName(draft: Draft, path: Path): void {
 /** Set by the tool, or not a client's to set. */
 const RESERVED_HEADERS = [
   'connection',
+  'content-encoding',
   'content-length',
   'expect',
   'idempotency-key',
   'keep-alive',
+  'proxy-authorization',
   'transfer-encoding',
   'upgrade',
 ];
@@ -118,27 +146,47 @@ function checkHeaderValue(draft: Draft, path: Path, value = ''): void {
   }
 }
 
-function checkAuthHeader(draft: Draft, own: Path): void {
-  const auth = draft.get<Auth>([...own, 'auth']) ?? draft.get<Auth>(['destination', 'auth']) ?? { type: 'none' };
-  if (auth.type === 'none') return;
-  const header = auth.type === 'apiKey' ? auth.header : 'Authorization';
+function checkIdempotencyHeader(draft: Draft, path: Path): void {
+  const name = draft.get<string | null>(path);
+  if (name && name.toLowerCase() !== 'idempotency-key') checkHeaderName(draft, path, name);
+}
+
+/** Reports headers that auth or the batch's id uses too. */
+function checkHeadersOnce(draft: Draft, own: Path): void {
+  const auth = inherited<Auth>(draft, own, 'auth') ?? { type: 'none' };
+  const authHeader = auth.type === 'apiKey' ? auth.header : auth.type === 'none' ? undefined : 'Authorization';
+  const idHeader = inherited<string | null>(draft, own, 'idempotencyHeader') ?? undefined;
   for (const path of [...draft.children([...own, 'headers']), ...draft.children(['destination', 'headers'])]) {
-    if (String(path.at(-1)).toLowerCase() === header.toLowerCase()) {
-      draft.report(path, `found ${header}, which auth sets already`);
+    if (isSameHeader(String(path.at(-1)), authHeader)) {
+      draft.report(path, `found ${authHeader}, which auth sets already`);
+    } else if (isSameHeader(String(path.at(-1)), idHeader)) {
+      draft.report(path, `found ${idHeader}, which idempotencyHeader sets already`);
     }
+  }
+  if (idHeader !== undefined && isSameHeader(idHeader, authHeader)) {
+    const path = [...own, 'idempotencyHeader'];
+    draft.report(
+      draft.get(path) === undefined ? ['destination', 'idempotencyHeader'] : path,
+      `found ${authHeader}, which auth sets already`,
+    );
   }
 }
 
-function checkUrl(draft: Draft, destination: Path): void {
+function isSameHeader(name: string, other: string | undefined): boolean {
+  return name.toLowerCase() === other?.toLowerCase();
+}
+
+function checkUrl(draft: Draft, destination: Path, variable: Variable): void {
   const path = [...destination, 'url'];
   const url = draft.get<string>(path);
   const bases = [
     [...destination, 'baseUrl'],
     ['destination', 'baseUrl'],
   ];
-  if (url === undefined || !bases.every((base) => draft.isIntact(base))) return;
-  const basePath = bases.find((base) => draft.get(base) !== undefined);
+  if (url === undefined) return;
   const isAbsolute = ABSOLUTE.test(url);
+  if (!isAbsolute && !bases.every((base) => draft.isIntact(base))) return;
+  const basePath = bases.find((base) => draft.get(base) !== undefined);
   if (!isAbsolute && basePath === undefined) {
     draft.report(path, 'found a path, expected an absolute URL, or destination.baseUrl as well');
     return;
@@ -154,7 +202,43 @@ function checkUrl(draft: Draft, destination: Path): void {
     draft.report(wrongPath, 'found no URL, expected http://… or https://…');
   } else if (parsed.username !== '' || parsed.password !== '') {
     draft.report(wrongPath, 'found credentials in the URL, expected them in destination.auth');
+  } else {
+    checkEncryption(draft, destination, parsed, wrongPath);
+    checkEnvironmentProxy(draft, destination, parsed, variable);
   }
+}
+
+function checkEncryption(draft: Draft, destination: Path, url: URL, path: Path): void {
+  if (url.protocol === 'https:' || isLoopback(url) || inherited(draft, destination, 'allowInsecure') === true) return;
+  draft.report(
+    path,
+    'found http:// to another machine, where everyone on the way reads the rows and the credentials, ' +
+      'expected https:// (or "allowInsecure": true beside it)',
+  );
+}
+
+const PROXY_FORM =
+  'expected http://host:port or https://host:port, with user:password@ before the host where it asks for them';
+
+function checkConfiguredProxy(draft: Draft, path: Path): void {
+  const proxy = draft.get<string>(path);
+  if (proxy && parseProxy(proxy) === undefined) draft.report(path, `found no URL of a proxy, ${PROXY_FORM}`);
+}
+
+function checkEnvironmentProxy(draft: Draft, destination: Path, url: URL, variable: Variable): void {
+  if (inherited(draft, destination, 'proxy') !== undefined) return;
+  const found = proxyFromEnvironment(url, variable);
+  if (found === undefined || parseProxy(found.value) !== undefined) return;
+  draft.report(
+    ['destination', 'proxy'],
+    `${found.name} of the environment is no URL of a proxy, ${PROXY_FORM}; "proxy": "" uses none`,
+  );
+}
+
+/** What an entity's destination says of a key, else the top-level one. */
+function inherited<T>(draft: Draft, destination: Path, key: string): T | undefined {
+  const own = draft.get<T>([...destination, key]);
+  return own === undefined ? draft.get<T>(['destination', key]) : own;
 }
 
 function checkField(draft: Draft, path: Path): void {

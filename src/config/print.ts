@@ -1,6 +1,6 @@
 /** The effective configuration as a configuration file would hold it, secrets masked. */
 import type { ConnectionSettings } from '../sync/connection.ts';
-import type { Auth, Entity } from '../sync/entity.ts';
+import type { Auth, DestinationTls, Entity } from '../sync/entity.ts';
 import type { Config } from './config.ts';
 import { isSecretName } from './secrets.ts';
 
@@ -43,13 +43,19 @@ function maskedConnection({ name: _, login, ...settings }: ConnectionSettings) {
 }
 
 function maskedEntity({ name, trackingLabels, source, destination, changes, map, timeZone }: Entity) {
-  const { auth, headers } = destination;
+  const { auth, headers, tls, proxy, ...rest } = destination;
   const maskedHeaders = Object.entries(headers).map(([header, value]) => [header, isSecretName(header) ? MASK : value]);
   return {
     name,
     trackingLabels,
     source,
-    destination: { ...destination, auth: maskedAuth(auth), headers: Object.fromEntries(maskedHeaders) },
+    destination: {
+      ...rest,
+      auth: maskedAuth(auth),
+      headers: Object.fromEntries(maskedHeaders),
+      ...(tls !== undefined && { tls: maskedTls(tls) }),
+      ...(proxy === undefined ? { proxy: '' } : { proxy: maskedUrl(proxy.url), noProxy: proxy.noProxy }),
+    },
     changes,
     ...(map !== undefined && { map: withTimeZones(map, timeZone) }),
   };
@@ -62,6 +68,16 @@ function withTimeZones(map: NonNullable<Entity['map']>, timeZone: string) {
     typeof field === 'object' && 'sentAt' in field ? { timeZone, ...field } : field,
   ]);
   return Object.fromEntries(fields);
+}
+
+function maskedTls({ key, passphrase, ...rest }: DestinationTls): DestinationTls {
+  return { ...rest, ...(key !== undefined && { key: MASK }), ...(passphrase !== undefined && { passphrase: MASK }) };
+}
+
+function maskedUrl(text: string): string {
+  const url = new URL(text);
+  if (url.password !== '') url.password = MASK;
+  return url.href;
 }
 
 function maskedAuth(auth: Auth): Auth {

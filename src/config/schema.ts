@@ -9,7 +9,15 @@ export const DEFAULTS = {
   connection: { connectTimeoutMs: 15_000, requestTimeoutMs: 120_000, appName: 'tamhr-sync' },
   timeZone: 'UTC',
   logging: { level: 'info', format: 'text', maxFileBytes: 10_485_760, maxFiles: 10 },
-  destination: { method: 'POST', batchSize: 3000, concurrency: 1, timeoutMs: 30_000 },
+  destination: {
+    method: 'POST',
+    batchSize: 3000,
+    concurrency: 1,
+    timeoutMs: 30_000,
+    compression: 'none',
+    idempotencyHeader: 'Idempotency-Key',
+    allowInsecure: false,
+  },
   changes: 'new',
 } as const;
 
@@ -136,6 +144,23 @@ const auth = {
   ],
 } as const;
 
+const tls = {
+  description: 'TLS with an https destination, where its certificate or this client needs more than the usual.',
+  type: 'object',
+  additionalProperties: false,
+  dependencies: { cert: ['key'], key: ['cert'], passphrase: ['key'] },
+  properties: {
+    ca: {
+      ...text,
+      description:
+        "The authority that signed the receiver's certificate, instead of those that Node.js trusts: a file of PEM text, or the PEM text itself.",
+    },
+    cert: { ...text, description: 'Client certificate (mTLS): a file of PEM text, or the PEM text itself.' },
+    key: { ...text, description: 'Its private key: a file of PEM text, or the PEM text itself.' },
+    passphrase: { ...text, description: 'Passphrase of the private key, where it is encrypted.' },
+  },
+} as const;
+
 const destination = {
   baseUrl: { ...text, description: 'What stands before an url that is not absolute.' },
   method: { enum: ['POST', 'PUT', 'PATCH'], description: 'HTTP method.' },
@@ -149,6 +174,27 @@ const destination = {
   maxBatchBytes: { ...positive, description: "Most bytes in one request's body; no limit where absent." },
   concurrency: { ...positive, maximum: 64, description: 'Most requests of an entity in flight at once.' },
   timeoutMs: { ...milliseconds, description: 'Time for one request with its answer, in milliseconds.' },
+  compression: { enum: ['none', 'gzip'], description: 'Compresses request bodies, for receivers that can read that.' },
+  idempotencyHeader: {
+    type: ['string', 'null'],
+    minLength: 1,
+    description: "Header for the batch's id, the same whenever the batch is sent again; null: none.",
+  },
+  allowInsecure: {
+    type: 'boolean',
+    description: 'Allow http:// to another machine, where everyone on the way reads the rows and the credentials.',
+  },
+  tls,
+  proxy: {
+    type: 'string',
+    description:
+      'Proxy such as http://user:password@host:3128; empty: none. Default: HTTPS_PROXY or HTTP_PROXY of the environment, but not for this machine.',
+  },
+  noProxy: {
+    type: 'string',
+    description:
+      'Hosts to reach without proxy, separated by commas: names with all below them, addresses, host:port, *. Default: NO_PROXY of the environment.',
+  },
 } as const;
 
 const field = {
@@ -330,6 +376,9 @@ export const CONFIG_SCHEMA = {
         batchSize: { ...destination.batchSize, default: DEFAULTS.destination.batchSize },
         concurrency: { ...destination.concurrency, default: DEFAULTS.destination.concurrency },
         timeoutMs: { ...destination.timeoutMs, default: DEFAULTS.destination.timeoutMs },
+        compression: { ...destination.compression, default: DEFAULTS.destination.compression },
+        idempotencyHeader: { ...destination.idempotencyHeader, default: DEFAULTS.destination.idempotencyHeader },
+        allowInsecure: { ...destination.allowInsecure, default: DEFAULTS.destination.allowInsecure },
       },
     },
     entities: {
@@ -363,6 +412,14 @@ export interface RawConnection {
   readonly readOnlyIntent?: boolean;
 }
 
+/** TLS of a destination in the file. */
+export interface RawTls {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly passphrase?: string;
+}
+
 /** The top-level destination in the file. */
 export interface RawDestination {
   readonly baseUrl?: string;
@@ -373,6 +430,12 @@ export interface RawDestination {
   readonly maxBatchBytes?: number;
   readonly concurrency?: number;
   readonly timeoutMs?: number;
+  readonly compression?: 'none' | 'gzip';
+  readonly idempotencyHeader?: string | null;
+  readonly allowInsecure?: boolean;
+  readonly tls?: RawTls;
+  readonly proxy?: string;
+  readonly noProxy?: string;
 }
 
 /** A field of a map that is written as an object in the file. */

@@ -2,6 +2,7 @@
 import type { ConnectionSettings } from '../sync/connection.ts';
 import type { Auth, Entity } from '../sync/entity.ts';
 import { hasClearPassword } from './connection.ts';
+import { isPem } from './pem.ts';
 import { formatPath, type Path } from './problem.ts';
 import { hasReference, type ResolvedReference } from './references.ts';
 import type { RawConfig } from './schema.ts';
@@ -16,7 +17,9 @@ const SECRET_PLACES: readonly (string | number)[] = ['connections', 'destination
 
 /** Whether a value that stands at this path in the file itself may stand in a message. */
 export function mayShow(path: Path): boolean {
-  return !path.some((key) => ['connections', 'auth', 'headers', 'url', 'baseUrl'].includes(String(key)));
+  return !path.some((key) =>
+    ['connections', 'auth', 'headers', 'url', 'baseUrl', 'tls', 'proxy'].includes(String(key)),
+  );
 }
 
 /**
@@ -29,6 +32,7 @@ export function secretsOf(
   references: readonly ResolvedReference[],
 ): string[] {
   const urls = entities.map(({ destination }) => new URL(destination.url));
+  const proxies = entities.flatMap(({ destination: { proxy } }) => (proxy === undefined ? [] : [new URL(proxy.url)]));
   const open = new Set([
     ...connections.flatMap(({ server, instance, database, login, appName }) => [
       server,
@@ -38,10 +42,11 @@ export function secretsOf(
       login.type === 'ntlm' ? login.domain : undefined,
       appName,
     ]),
-    ...urls.flatMap((url) => [url.host, url.hostname]),
+    ...[...urls, ...proxies].flatMap((url) => [url.host, url.hostname, url.username]),
   ]);
+  const openUrls = [...urls, ...proxies.filter(({ password }) => password === '')];
   const isOpen = (value: string) =>
-    open.has(value) || urls.some(({ href }) => URL.canParse(value) && href.startsWith(value));
+    open.has(value) || openUrls.some(({ href }) => URL.canParse(value) && href.startsWith(value));
   const secrets = [
     ...references
       .filter(({ path, value }) => path.some((key) => SECRET_PLACES.includes(key)) && !isOpen(value))
@@ -51,7 +56,9 @@ export function secretsOf(
       ...credentialsOf(destination.auth),
       ...secretValues(Object.entries(destination.headers)),
     ]),
+    ...entities.flatMap(({ destination: { tls } }) => [tls?.key ?? '', tls?.passphrase ?? '']),
     ...urls.flatMap((url) => secretValues([...url.searchParams])),
+    ...proxies.flatMap(({ password }) => [password, decodeURIComponent(password)]),
   ];
   return [...new Set(secrets)].filter((secret) => secret !== '');
 }
@@ -75,10 +82,18 @@ export function clearSecretPaths(raw: RawConfig): string[] {
     { path: ['destination'] as Path, destination: raw.destination ?? {} },
     ...raw.entities.map(({ destination }, index) => ({ path: ['entities', index, 'destination'], destination })),
   ];
-  const inDestinations = destinations.flatMap(({ path, destination: { auth, headers = {} } }) => [
-    ...(credentialsOf(auth ?? { type: 'none' }).some(isClear) ? [[...path, 'auth']] : []),
-    ...(secretValues(Object.entries(headers)).some(isClear) ? [[...path, 'headers']] : []),
-  ]);
+  const inDestinations = destinations.flatMap(({ path, destination: { auth, headers = {}, tls = {}, proxy } }) => {
+    const secrets: Readonly<Record<string, readonly string[]>> = {
+      auth: credentialsOf(auth ?? { type: 'none' }),
+      headers: secretValues(Object.entries(headers)),
+      tls: [tls.passphrase ?? '', tls.key !== undefined && isPem(tls.key) ? tls.key : ''],
+      // No URL yet: what stands in it may be a reference.
+      proxy: [/^(?:[^/@]*:\/\/)?[^:@]*:(.*)@/s.exec(proxy ?? '')?.[1] ?? ''],
+    };
+    return Object.keys(secrets)
+      .filter((key) => secrets[key]?.some(isClear))
+      .map((key) => [...path, key]);
+  });
   return [...connections, ...inDestinations].map(formatPath);
 }
 

@@ -1,10 +1,13 @@
-/** Sends batches to one HTTP endpoint, one attempt at a time; whether to try again is not decided here. The only home of undici. */
+/** Sends batches to one HTTP endpoint, one attempt at a time; whether to try again is not decided here. */
 import { STATUS_CODES } from 'node:http';
-import type { Dispatcher, Pool } from 'undici';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import type { Dispatcher } from 'undici';
 import type { Auth, DestinationConfig } from '../sync/entity.ts';
 import { maskValues } from '../sync/mask.ts';
 import type { Attempt, Batch, Destination } from '../sync/ports.ts';
 import { answerText } from './answer-text.ts';
+import { MAX_ANSWER_BYTES, openDispatcher } from './dispatcher.ts';
 import { describeNetworkError } from './network-error.ts';
 
 /** What a destination needs besides its configuration. */
@@ -14,9 +17,6 @@ export interface DestinationOptions {
   /** Takes secrets out of a text: receivers echo headers. */
   readonly redact: (text: string) => string;
 }
-
-/** An answer that is longer is not read to its end. */
-const MAX_ANSWER_BYTES = 1024 * 1024;
 
 /** How long the rest of a 2xx answer is awaited, so that its connection can be used again. */
 const DRAIN_MS = 2000;
@@ -30,25 +30,28 @@ const DRAIN_MS = 2000;
  */
 export function createDestination(config: DestinationConfig, { version, redact }: DestinationOptions): Destination {
   const url = new URL(config.url);
-  let opened: Promise<Pool> | undefined;
+  const proxy = config.proxy && new URL(config.proxy.url);
+  let opened: Promise<Dispatcher> | undefined;
 
   async function send(batch: Batch, signal: AbortSignal): Promise<Pick<Attempt, 'status' | 'error'>> {
     const deadline = AbortSignal.timeout(config.timeoutMs);
     const whyNoAnswer = (error: unknown): string => {
       if (signal.aborted) return 'aborted before the answer was complete';
       if (deadline.aborted) return `no complete answer from ${url.host} within ${config.timeoutMs / 1000} s`;
-      return describeNetworkError(error, url.host);
+      return describeNetworkError(error, url.host, proxy?.host);
     };
     let response: Dispatcher.ResponseData;
     try {
-      opened ??= openPool(url, config.concurrency);
-      const pool = await opened;
+      opened ??= openDispatcher(config);
+      const dispatcher = await opened;
+      const body = config.compression === 'gzip' ? await compressed(batch.body) : batch.body;
       const cut = AbortSignal.any([signal, deadline]);
-      const request = pool.request({
+      const request = dispatcher.request({
+        origin: url.origin,
         method: config.method,
         path: url.pathname + url.search,
         headers: headersOf(config, version, batch.id),
-        body: batch.body,
+        body,
         signal: cut,
       });
       // While it connects, undici does not look at the signal; when connected, it drops what was cut.
@@ -83,18 +86,6 @@ export function createDestination(config: DestinationConfig, { version, redact }
   };
 }
 
-async function openPool(url: URL, connections: number): Promise<Pool> {
-  const { Pool } = await import('undici');
-  return new Pool(url.origin, {
-    connections,
-    allowH2: false,
-    maxResponseSize: MAX_ANSWER_BYTES,
-    // Each attempt has a deadline of its own, which covers both.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-  });
-}
-
 /** Rejects when the signal aborts. */
 function abortOf(signal: AbortSignal): Promise<never> {
   const { promise, reject } = Promise.withResolvers<never>();
@@ -102,11 +93,13 @@ function abortOf(signal: AbortSignal): Promise<never> {
   return promise;
 }
 
+const compressed = promisify(gzip);
+
 /** A request's headers; of two with one name, whatever its case, the later one is sent. */
 function headersOf(
-  { headers, auth }: DestinationConfig,
+  { headers, auth, compression, idempotencyHeader }: DestinationConfig,
   version: string,
-  idempotencyKey: string,
+  batchId: string,
 ): Record<string, string> {
   const all = {
     'Content-Type': 'application/json',
@@ -114,7 +107,8 @@ function headersOf(
     'User-Agent': `tamhr-sync/${version}`,
     ...headers,
     ...authorization(auth),
-    'Idempotency-Key': idempotencyKey,
+    ...(compression !== 'none' && { 'Content-Encoding': compression }),
+    ...(idempotencyHeader !== null && { [idempotencyHeader]: batchId }),
   };
   const byName = new Map(Object.entries(all).map(([name, value]) => [name.toLowerCase(), [name, value]]));
   return Object.fromEntries(byName.values());

@@ -36,17 +36,47 @@ const CERTIFICATE: Readonly<Record<string, string>> = {
       'UNABLE_TO_GET_ISSUER_CERT',
       'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
       'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-    ].map((code) => [code, 'is not trusted (its issuer is unknown here; NODE_EXTRA_CA_CERTS can name a file with it)']),
+    ].map((code) => [
+      code,
+      'is not trusted (its issuer is unknown here; tls.ca of the destination can name a file with it)',
+    ]),
   ),
 };
 
 /**
- * What went wrong with a request to `host` (with its port), as a phrase: what undici or Node threw, whatever it is.
- * The answer may hold the error's own message, which is not redacted.
+ * What the other side says of the client certificate when it ends the handshake. OpenSSL's names of these alerts differ in
+ * their first words between its versions. https://www.rfc-editor.org/rfc/rfc8446#section-6.2
  */
-export function describeNetworkError(error: unknown, host: string): string {
-  const { name, code, message } = parts(error);
-  const known = NETWORK[code] ?? UNDICI[code];
+const CLIENT_CERTIFICATE: readonly (readonly [alert: RegExp, text: string])[] = [
+  [/ALERT_CERTIFICATE_REQUIRED$/, 'HOST asks for a client certificate (tls.cert and tls.key of the destination)'],
+  [/ALERT_UNKNOWN_CA$/, 'HOST does not trust the client certificate (its issuer is unknown there)'],
+  [/ALERT_CERTIFICATE_EXPIRED$/, 'HOST refuses the client certificate: it has expired'],
+  [/ALERT_CERTIFICATE_REVOKED$/, 'HOST refuses the client certificate: it was revoked'],
+  [/ALERT_(BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_UNKNOWN)$/, 'HOST refuses the client certificate'],
+  [
+    /ALERT_HANDSHAKE_FAILURE$/,
+    'HOST ended the TLS handshake; it may ask for a client certificate (tls.cert and tls.key of the destination)',
+  ],
+];
+
+/**
+ * What went wrong with a request to `host` (with its port), perhaps through the proxy of that host, as a phrase: what undici
+ * or Node threw, whatever it is. The answer may hold the error's own message, which is not redacted.
+ */
+export function describeNetworkError(error: unknown, host: string, proxy?: string): string {
+  const { name, code, message, cause } = parts(error);
+  if (code.startsWith('UND_ERR_PRX')) {
+    const isOwn = parts(cause).code.startsWith('UND_ERR_PRX');
+    return describeNetworkError(cause, isOwn ? host : `the proxy ${proxy}`, proxy);
+  }
+  const [, status] = PROXY_STATUS.exec(message) ?? [];
+  if (status === '407') {
+    return `the proxy ${proxy} asks for another login (HTTP 407); user and password stand in its URL`;
+  }
+  if (status !== undefined) return `the proxy ${proxy} opened no connection with ${host} (HTTP ${status})`;
+  // Only a request for a tunnel has this timeout.
+  if (code === 'UND_ERR_HEADERS_TIMEOUT') return `the proxy ${proxy} opened no connection with ${host} in time`;
+  const known = NETWORK[code] ?? UNDICI[code] ?? CLIENT_CERTIFICATE.find(([alert]) => alert.test(code))?.[1];
   if (known !== undefined) return known.replace('HOST', host);
   if (code in CERTIFICATE) return `the TLS certificate of ${host} ${CERTIFICATE[code]}`;
   if (code === 'EPROTO' || code.startsWith('ERR_SSL_')) {
@@ -56,8 +86,11 @@ export function describeNetworkError(error: unknown, host: string): string {
   return `the request to ${host} failed: ${message}`;
 }
 
-function parts(error: unknown): { name: string; code: string; message: string } {
-  if (!(error instanceof Error)) return { name: '', code: '', message: String(error) };
+/** How undici tells that a proxy opened no tunnel, or did not forward: it has no other sign of it. */
+const PROXY_STATUS = /^(?:Proxy response|Proxy Authentication Required) \((\d+)\)/;
+
+function parts(error: unknown): { name: string; code: string; message: string; cause: unknown } {
+  if (!(error instanceof Error)) return { name: '', code: '', message: String(error), cause: undefined };
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-  return { name: error.name, code, message: error.message };
+  return { name: error.name, code, message: error.message, cause: error.cause };
 }

@@ -56,6 +56,17 @@ export interface SourceConfig {
   readonly minRows?: number;
 }
 
+/** TLS with a destination, as PEM texts. */
+export interface DestinationTls {
+  /** Whom to trust, instead of the authorities that Node.js trusts; several certificates may follow each other. */
+  readonly ca?: string;
+  /** The client certificate, with the ones between it and its authority, and its key; both or none. */
+  readonly cert?: string;
+  readonly key?: string;
+  /** Of an encrypted key. */
+  readonly passphrase?: string;
+}
+
 /** Where an entity's batches go, top-level defaults already merged in. */
 export interface DestinationConfig {
   /** Absolute. */
@@ -68,6 +79,18 @@ export interface DestinationConfig {
   readonly concurrency: number;
   /** Total time for one attempt. */
   readonly timeoutMs: number;
+  /** How the body is compressed on its way (Content-Encoding). */
+  readonly compression: 'none' | 'gzip';
+  /** Name of the header that holds the batch's id; null: none is sent. */
+  readonly idempotencyHeader: string | null;
+  /** Whether an http URL may lead to another machine; config/ holds to it. */
+  readonly allowInsecure: boolean;
+  readonly tls?: DestinationTls;
+  /**
+   * An http or https proxy, its user and password inside the URL (percent-encoded), and the hosts that are reached
+   * without it, as NO_PROXY lists them. https goes through it by CONNECT, http is forwarded.
+   */
+  readonly proxy?: { readonly url: string; readonly noProxy: string };
 }
 
 /** A source, a destination and the mapping between them. */

@@ -11,6 +11,7 @@ import type { CommandContext } from '../../src/commands/context.ts';
 import { loadConfig } from '../../src/config/config.ts';
 import { createRedactor } from '../../src/log/redact.ts';
 import { directoryWith, ENV, entity, errorOf, smallConfig } from '../config/fixture.ts';
+import { runCli } from '../support/cli.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 
@@ -135,15 +136,48 @@ describe('config print', () => {
         batchSize: 3000,
         concurrency: 1,
         timeoutMs: 30_000,
+        compression: 'none',
+        idempotencyHeader: 'Idempotency-Key',
+        allowInsecure: false,
         url: 'https://api.example/u',
         auth: { type: 'apiKey', header: 'X-Key', value: '***' },
         headers: { 'X-Token': '***', 'X-Source': 'hr' },
+        proxy: '',
       },
       changes: 'new',
       map: { Code: 'Id', At: { timeZone: 'Asia/Jakarta', sentAt: 'yyyy' }, Token: { const: 'prefix-***' } },
     });
     assert.deepEqual(basic.destination.auth, { type: 'basic', user: 'importer', password: '***' });
     assert.deepEqual(bearer.destination.auth, { type: 'bearer', token: '***' });
+  });
+
+  test('shows TLS and proxy without key, passphrase and password, wherever these come from', async (t) => {
+    const pem = (name: string) => readFile(join(ROOT, 'test', 'http', 'tls', `${name}.pem`), 'utf8');
+    const files = {
+      'sync.config.json': JSON.stringify({
+        ...smallConfig(),
+        entities: [
+          entity({
+            destination: { url: '/a', tls: { cert: 'client.pem', key: 'client.key', passphrase: 'client-passphrase' } },
+          }),
+          entity({ name: 'B', destination: { url: '/b', proxy: 'https://u:pä@own.example' } }),
+        ],
+      }),
+      'client.pem': await pem('client'),
+      'client.key': await pem('client.encrypted.key'),
+    };
+    const env = {
+      HTTPS_PROXY: 'proxy.example:3128',
+      https_proxy: 'http://sync:hunter2@proxy.example:3128',
+      NO_PROXY: 'x',
+    };
+    const text = await run(t, 'print', files, env);
+    const [a, b] = JSON.parse(text).entities;
+    assert.deepEqual(a.destination.tls, { cert: files['client.pem'], key: '***', passphrase: '***' });
+    assert.equal(a.destination.proxy, 'http://sync:***@proxy.example:3128/');
+    assert.equal(a.destination.noProxy, 'x');
+    assert.equal(b.destination.proxy, 'https://u:***@own.example/');
+    assert.doesNotMatch(text, /hunter2|pä|p%C3%A4|PRIVATE KEY|client-passphrase/);
   });
 
   test('prints a configuration that is valid itself and comes to the same', async (t) => {
@@ -156,6 +190,19 @@ describe('config schema', () => {
   test('prints sync.config.schema.json, without a configuration', async (t) => {
     assert.equal(await run(t, 'schema', {}), await readFile(join(ROOT, 'sync.config.schema.json'), 'utf8'));
   });
+});
+
+test('a receiver on another machine without TLS ends the program with 78 and what to do', async (t) => {
+  const cwd = await directoryWith(t, {
+    'sync.config.json': JSON.stringify({ ...smallConfig(), destination: { baseUrl: 'http://10.0.0.1/api' } }),
+  });
+  const { code, stdout, stderr } = await runCli(['config', 'validate'], { cwd, env: ENV });
+  assert.equal(code, 78);
+  assert.equal(stdout, '');
+  assert.match(
+    stderr,
+    /destination\.baseUrl: found http:\/\/ to another machine, .*, expected https:\/\/ \(or "allowInsecure": true beside it\)\nCorrect them/,
+  );
 });
 
 test('the command loads neither ajv nor cosmiconfig before it needs them', async () => {

@@ -85,6 +85,9 @@ describe('the shipped sync.config.json', () => {
         batchSize: 3000,
         concurrency: 1,
         timeoutMs: 30_000,
+        compression: 'none',
+        idempotencyHeader: 'Idempotency-Key',
+        allowInsecure: false,
       });
       assert.equal(changes, 'new');
       assert.equal(timeZone, 'Asia/Jakarta');
@@ -298,15 +301,20 @@ describe('secrets', () => {
     const tree = smallConfig();
     tree.connections.main = 'Server=db;Database=MDM;User ID=sync;Password=clear-password';
     tree.destination.auth = { type: 'bearer', token: 'clear-token' };
+    tree.destination.proxy = 'http://sync:${env:DB_PASSWORD}@proxy.example:3128';
     tree.entities[0] = entity({ destination: { url: '/users', headers: { 'X-Auth-Key': 'clear', 'X-Source': 'hr' } } });
+    tree.entities.push(
+      entity({ name: 'B', destination: { url: '/b', proxy: 'http://sync:clear@proxy.example:3128' } }),
+    );
+    tree.entities.push(entity({ name: 'C', destination: { url: '/c', proxy: 'http://proxy.example:3128' } }));
     const cwd = await directoryWith(t, { 'sync.config.json': JSON.stringify(tree) });
-    assert.deepEqual((await loadConfig({ cwd, env: {} })).warnings, []);
+    assert.deepEqual((await loadConfig({ cwd, env: ENV })).warnings, []);
     await chmod(join(cwd, 'sync.config.json'), 0o644);
-    const { warnings } = await loadConfig({ cwd, env: {} });
+    const { warnings } = await loadConfig({ cwd, env: ENV });
     assert.equal(warnings.length, 1);
     assert.match(
       warnings[0] ?? '',
-      /^sync\.config\.json holds secrets in clear \(connections\.main, destination\.auth, entities\[0\]\.destination\.headers\) and others can read it/,
+      /^sync\.config\.json holds secrets in clear \(connections\.main, destination\.auth, entities\[0\]\.destination\.headers, entities\[1\]\.destination\.proxy\) and others can read it/,
     );
   });
 
@@ -424,6 +432,11 @@ describe('entities', () => {
       maxBatchBytes: 1000,
       concurrency: 2,
       timeoutMs: 5000,
+      compression: 'gzip',
+      idempotencyHeader: 'X-Batch',
+      allowInsecure: true,
+      proxy: 'http://proxy.example:3128/',
+      noProxy: 'x',
     };
     const own = {
       url: 'https://other.example/hook?x=1',
@@ -434,11 +447,14 @@ describe('entities', () => {
       maxBatchBytes: 6,
       concurrency: 7,
       timeoutMs: 8,
+      compression: 'none',
+      idempotencyHeader: null,
+      allowInsecure: false,
     };
     tree.entities = [
       entity(),
-      entity({ name: 'Org', destination: own }),
-      entity({ name: 'Based', destination: { url: 'b', baseUrl: 'http://x' } }),
+      entity({ name: 'Org', destination: { ...own, proxy: '', noProxy: 'y' } }),
+      entity({ name: 'Based', destination: { url: 'b', baseUrl: 'https://x' } }),
     ];
     const [users, org, based] = (await load(t, tree)).entities;
     assert.deepEqual(users?.destination, {
@@ -450,9 +466,13 @@ describe('entities', () => {
       maxBatchBytes: 1000,
       concurrency: 2,
       timeoutMs: 5000,
+      compression: 'gzip',
+      idempotencyHeader: 'X-Batch',
+      allowInsecure: true,
+      proxy: { url: 'http://proxy.example:3128/', noProxy: 'x' },
     });
     assert.deepEqual(org?.destination, { ...own, headers: { 'X-Site': 'jakarta', 'x-source': 'org', 'X-More': '1' } });
-    assert.equal(based?.destination.url, 'http://x/b');
+    assert.equal(based?.destination.url, 'https://x/b');
   });
 
   test('have defaults for all that is silent', async (t) => {
@@ -478,6 +498,9 @@ describe('entities', () => {
           batchSize: 3000,
           concurrency: 1,
           timeoutMs: 30_000,
+          compression: 'none',
+          idempotencyHeader: 'Idempotency-Key',
+          allowInsecure: false,
         },
         changes: 'new',
         timeZone: 'UTC',
@@ -498,6 +521,11 @@ describe('entities', () => {
     ]);
   });
 });
+
+const INSECURE =
+  'found http:// to another machine, where everyone on the way reads the rows and the credentials, expected https:// (or "allowInsecure": true beside it)';
+const NO_PROXY_URL =
+  'expected http://host:port or https://host:port, with user:password@ before the host where it asks for them';
 
 /** A change to the small configuration → the problems that it causes. */
 const MISTAKES: [name: string, change: (tree: ReturnType<typeof smallConfig>) => void, problems: string[]][] = [
@@ -668,6 +696,7 @@ const MISTAKES: [name: string, change: (tree: ReturnType<typeof smallConfig>) =>
         entity({ name: 'D', destination: { url: '/y', baseUrl: 'https://x/?code=hunter2' } }),
         entity({ name: 'E', destination: { url: '/y', baseUrl: 'api.example' } }),
         entity({ name: 'F', destination: { url: 'https://' } }),
+        entity({ name: 'G', destination: { url: 'http://10.0.0.1/y' } }),
       ];
     },
     [
@@ -677,6 +706,7 @@ const MISTAKES: [name: string, change: (tree: ReturnType<typeof smallConfig>) =>
       'entities[3].destination.baseUrl: found a query or fragment, which no path can follow',
       'entities[4].destination.baseUrl: found no URL, expected http://… or https://…',
       'entities[5].destination.url: found no URL, expected http://… or https://…',
+      `entities[6].destination.url: ${INSECURE}`,
     ],
   ],
   [
@@ -710,6 +740,83 @@ const MISTAKES: [name: string, change: (tree: ReturnType<typeof smallConfig>) =>
       'entities[0].destination.auth.user: found a colon, which a user name of HTTP Basic cannot have',
       'entities[1].destination.auth.token: found a character that a header cannot have (a line break, or one outside Latin-1)',
       'entities[2].destination.headers.authorization: found Authorization, which auth sets already',
+    ],
+  ],
+  [
+    'plain HTTP to other machines, at the base URL once for all entities',
+    (tree) => {
+      tree.destination.baseUrl = 'http://127.example';
+      tree.entities.push(
+        entity({ name: 'B' }),
+        entity({ name: 'C', destination: { url: '/c', allowInsecure: true } }),
+        entity({ name: 'D', destination: { url: 'http://localhost:8080/d' } }),
+        entity({ name: 'E', destination: { url: 'http://127.9.9.9/e' } }),
+        entity({ name: 'F', destination: { url: 'http://[::1]/f' } }),
+        entity({ name: 'G', destination: { url: 'http://localhost.example/g' } }),
+        entity({ name: 'H', destination: { url: 'http://[::2]/h' } }),
+      );
+    },
+    [
+      `destination.baseUrl: ${INSECURE}`,
+      `entities[6].destination.url: ${INSECURE}`,
+      `entities[7].destination.url: ${INSECURE}`,
+    ],
+  ],
+  [
+    'proxies that are none',
+    (tree) => {
+      tree.destination.proxy = 'socks5://hunter2@proxy:1080';
+      tree.entities.push(
+        entity({ name: 'B', destination: { url: '/b', proxy: 'http://user:%zzhunter2@proxy:3128' } }),
+        entity({ name: 'C', destination: { url: '/c', proxy: 'http://proxy:3128/path' } }),
+        entity({ name: 'D', destination: { url: '/d', proxy: false, noProxy: 5 } }),
+      );
+    },
+    [
+      `destination.proxy: found no URL of a proxy, ${NO_PROXY_URL}`,
+      `entities[1].destination.proxy: found no URL of a proxy, ${NO_PROXY_URL}`,
+      `entities[2].destination.proxy: found no URL of a proxy, ${NO_PROXY_URL}`,
+      'entities[3].destination.proxy: found true or false, expected text',
+      'entities[3].destination.noProxy: found a number, expected text',
+    ],
+  ],
+  [
+    'idempotency headers that cannot be sent or are set already',
+    (tree) => {
+      tree.destination.idempotencyHeader = 'X Batch';
+      tree.destination.headers = { 'Idempotency-Key': 'always-the-same', 'Content-Encoding': 'br' };
+      tree.entities = [
+        entity({ destination: { url: '/u', idempotencyHeader: '' } }),
+        entity({ name: 'B', destination: { url: '/u', idempotencyHeader: 'Expect' } }),
+        entity({ name: 'C', destination: { url: '/u', idempotencyHeader: 'X-Id', headers: { 'x-id': '1' } } }),
+        entity({
+          name: 'D',
+          destination: { url: '/u', idempotencyHeader: 'x-key', auth: { type: 'apiKey', header: 'X-Key', value: 'v' } },
+        }),
+        entity({ name: 'E', destination: { url: '/u', idempotencyHeader: null } }),
+      ];
+    },
+    [
+      'destination.idempotencyHeader: expected a header name (letters, digits and hyphens)',
+      "destination.headers.Idempotency-Key: found Idempotency-Key, which is not the configuration's to set",
+      "destination.headers.Content-Encoding: found Content-Encoding, which is not the configuration's to set",
+      'entities[0].destination.idempotencyHeader: found empty text, expected text or null',
+      "entities[1].destination.idempotencyHeader: found Expect, which is not the configuration's to set",
+      'entities[2].destination.headers.x-id: found X-Id, which idempotencyHeader sets already',
+      'entities[3].destination.idempotencyHeader: found X-Key, which auth sets already',
+    ],
+  ],
+  [
+    'TLS settings of which a part is missing',
+    (tree) => {
+      tree.destination.tls = { cert: 'a', passphrase: 'hunter2' };
+      tree.entities[0] = entity({ destination: { url: '/u', tls: { key: 'a', pfx: 'b' } } });
+    },
+    [
+      'destination.tls.cert: found without "key" beside it',
+      'destination.tls.passphrase: found without "key" beside it',
+      'entities[0].destination.tls.key: found without "cert" beside it',
+      'entities[0].destination.tls.pfx: unknown key, expected "ca", "cert", "key" or "passphrase"',
     ],
   ],
   [

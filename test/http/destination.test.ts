@@ -48,6 +48,9 @@ function destinationOf(url: string, config: Partial<DestinationConfig> = {}): De
       batchSize: 3000,
       concurrency: 1,
       timeoutMs: 10_000,
+      compression: 'none',
+      idempotencyHeader: 'Idempotency-Key',
+      allowInsecure: false,
       ...config,
     },
     { version: '1.2.3', redact: (text) => text.replaceAll(SECRET, '***') },
@@ -137,6 +140,43 @@ describe('a request', () => {
     assert.equal(headers?.['content-type'], 'application/vnd.tam+json');
     assert.equal(headers?.['x-api-key'], 'right');
     assert.equal(headers?.['idempotency-key'], BATCH.id);
+  });
+
+  it('is compressed where that is configured, and says so', async () => {
+    const receiver = await receiverOf();
+    const batch = batchOf(...Array.from({ length: 500 }, (_, index) => ({ Code: String(index), Name: '佐藤 🙂' })));
+    const sent = Buffer.from(batch.body);
+    const { status } = await destinationOf(`${receiver.url}/users`, { compression: 'gzip' }).attempt(batch, NEVER);
+    assert.equal(status, 200);
+    const [call] = receiver.calls();
+    assert.equal(call?.headers['content-encoding'], 'gzip');
+    assert.equal(call?.headers['transfer-encoding'], undefined);
+    assert.ok(Number(call?.headers['content-length']) < sent.length / 5, call?.headers['content-length']);
+    assert.equal(call?.body, sent.toString());
+    assert.equal(receiver.accepted('/users').size, 500);
+    assert.deepEqual(batch.body, sent);
+  });
+
+  it('is not compressed by default', async () => {
+    const receiver = await receiverOf();
+    await destinationOf(receiver.url).attempt(BATCH, NEVER);
+    assert.equal(receiver.calls()[0]?.headers['content-encoding'], undefined);
+  });
+
+  it("carries the batch's id in the configured header, the same each time, or in none", async () => {
+    const receiver = await receiverOf();
+    const renamed = destinationOf(receiver.url, { idempotencyHeader: 'X-Request-Id' });
+    for (let time = 1; time <= 2; time += 1) await renamed.attempt(BATCH, NEVER);
+    await destinationOf(receiver.url, { idempotencyHeader: null }).attempt(BATCH, NEVER);
+    assert.deepEqual(
+      receiver.calls().map(({ headers }) => [headers['x-request-id'], headers['idempotency-key']]),
+      [
+        [BATCH.id, undefined],
+        [BATCH.id, undefined],
+        [undefined, undefined],
+      ],
+    );
+    assert.doesNotMatch(JSON.stringify(receiver.calls()[2]?.headers), new RegExp(BATCH.id));
   });
 
   it('that cannot be made is a failed attempt', async () => {

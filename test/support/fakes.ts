@@ -40,6 +40,9 @@ export function entityOf(changes: {
       batchSize: 3,
       concurrency: 1,
       timeoutMs: 1000,
+      compression: 'none',
+      idempotencyHeader: 'Idempotency-Key',
+      allowInsecure: false,
       ...changes.destination,
     },
   };
