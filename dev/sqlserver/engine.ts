@@ -73,6 +73,8 @@ export interface ResultColumn {
   readonly type: SqlType;
   readonly nullable: boolean;
   readonly identity?: boolean;
+  /** char or varchar whose collation says UTF-8; else its code page is 1252. */
+  readonly utf8?: boolean;
 }
 
 /** A parameter of a call of sp_executesql (or of a prepared handle), with its declared type. `name` begins with @. */

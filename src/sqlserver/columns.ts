@@ -15,6 +15,8 @@ export interface SourceColumn extends Column {
   readonly cell?: (value: Cell) => Cell;
   /** The parameter for a value of this column; absent where it can be no key. */
   readonly parameter?: (value: Cell) => Parameter;
+  /** Of char and varchar alone, where the driver knows it. */
+  readonly codePage?: string;
 }
 
 interface TypeFacts {
@@ -35,6 +37,7 @@ export function sourceColumn(description: ColumnDescription): SourceColumn | und
   const name = description.colName;
   const quoted = quoteName(name);
   const { kind, sqlType, select, cell, key } = facts;
+  const codePage = /^(Var)?Char$/.test(description.type.name) ? description.collation?.codepage : undefined;
   return {
     name,
     kind,
@@ -42,6 +45,7 @@ export function sourceColumn(description: ColumnDescription): SourceColumn | und
     expression: select === undefined ? quoted : `${select(quoted)} AS ${quoted}`,
     ...(cell && { cell }),
     ...(key && { parameter: (value) => ({ ...key, value }) }),
+    ...(codePage !== undefined && { codePage }),
   };
 }
 

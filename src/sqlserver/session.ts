@@ -15,6 +15,8 @@ export interface ColumnDescription {
   readonly dataLength: number | undefined;
   readonly precision: number | undefined;
   readonly scale: number | undefined;
+  /** Of text; `codepage` is absent where the driver does not know the collation. */
+  readonly collation?: { readonly codepage: string | undefined } | undefined;
 }
 
 /** What a statement gave: the rows of its only result set, and the number of rows it returned or changed. */
@@ -39,6 +41,8 @@ export interface BulkColumn {
 export interface Session {
   /** False once the connection is lost or in a state that nobody knows. */
   readonly usable: boolean;
+  /** The code page in which char and varchar parameters are sent: that of the connection's database. */
+  readonly codePage: string | undefined;
   /** Aborts when the connection ends, whoever ended it. */
   readonly ended: AbortSignal;
   /**
@@ -130,6 +134,9 @@ export function createSession(driver: Driver, connection: Connection, requestTim
   return {
     get usable() {
       return !discarded && !connection.closed;
+    },
+    get codePage() {
+      return connection.databaseCollation?.codepage;
     },
     ended: ended.signal,
     query: (sql, parameters = {}, signal) => run((request) => connection.execSql(request), sql, parameters, signal),

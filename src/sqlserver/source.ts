@@ -22,7 +22,7 @@ export function createSource(pool: Pool, entity: SourceEntity, columns?: readonl
   const { source } = entity;
   let described: Promise<Description> | undefined;
   const description = () => {
-    described ??= onSession((session) => describe(session, entity, columns)).catch((error) => {
+    described ??= onSession((session) => describe(session, pool.settings.name, entity, columns)).catch((error) => {
       described = undefined;
       throw error;
     });
@@ -76,6 +76,7 @@ type KeyColumn = SourceColumn & { readonly parameter: NonNullable<SourceColumn['
 /** Named columns are asked for by name: some users may read these and no others. */
 async function describe(
   session: Session,
+  connection: string,
   entity: SourceEntity,
   names: readonly string[] | undefined,
 ): Promise<Description> {
@@ -90,7 +91,9 @@ async function describe(
       'Leave it out by naming source.columns, or convert it in a view or in source.query.',
     );
   });
-  return { columns, key: keyColumns(entity, columns) };
+  const key = keyColumns(entity, columns);
+  refuseOtherCodePages(entity, key, session.codePage, connection);
+  return { columns, key };
 }
 
 async function head(session: Session, entity: SourceEntity, list: string): Promise<readonly ColumnDescription[]> {
@@ -138,6 +141,23 @@ function keyColumns(entity: SourceEntity, columns: readonly SourceColumn[]): Key
       'Key columns are of the types tinyint, smallint, int, bigint, uniqueidentifier, char, varchar, nchar, nvarchar (not max) and date.',
     );
   });
+}
+
+/** A key that its parameter's code page has no characters for would come back as another one: pages would repeat or skip rows. */
+function refuseOtherCodePages(
+  entity: SourceEntity,
+  key: readonly KeyColumn[],
+  codePage: string | undefined,
+  connection: string,
+): void {
+  for (const column of key) {
+    if (column.codePage === undefined || column.codePage === codePage) continue;
+    throw new SyncError(
+      'SOURCE_KEY_INVALID',
+      `${entity.name}: the key column ${column.name} is text in the code page ${column.codePage}, while that of the database of connection ${connection} is ${codePage ?? 'unknown'}.`,
+      `Use a source.query that converts it, such as SELECT CONVERT(n${column.sqlType}, ${column.name}) AS ${column.name}, … FROM …`,
+    );
+  }
 }
 
 /** `a >= @from0 AND (a > @from0 OR (a = @from0 AND b >= @from1))`: the first term is what an index can seek. */

@@ -3,6 +3,7 @@ import { before, describe, it } from 'node:test';
 import { createSource } from '../../src/sqlserver/source.ts';
 import type { SourceConfig } from '../../src/sync/entity.ts';
 import type { Row, Source } from '../../src/sync/ports.ts';
+import { itOnMicrosoft } from '../contract/expect.ts';
 import { itOnStandIn } from '../support/sqlserver.ts';
 import { useServerAndPool } from './fixture.ts';
 
@@ -287,6 +288,27 @@ break', 'plain', 'ab', N'cd', 0x00FF10, '2026-11-23', '23:59:59.997', '2026-11-2
         message: 'Users: the key column At has the type datetime, which cannot be a key.',
       });
     });
+
+    itOnMicrosoft(
+      server,
+      'where the key is text of another code page than its parameters would be sent in',
+      async () => {
+        await run(
+          `CREATE TABLE dbo.Utf8Key (Code varchar(10) COLLATE Latin1_General_100_CI_AS_SC_UTF8 NOT NULL PRIMARY KEY,
+           Name varchar(10) COLLATE Latin1_General_100_CI_AS_SC_UTF8 NOT NULL)`,
+        );
+        await run(`INSERT INTO dbo.Utf8Key (Code, Name) VALUES ('é', 'ü')`);
+        const source = await sourceOf({ table: 'dbo.Utf8Key', key: ['Code'] });
+        await assert.rejects(source.describe(), {
+          code: 'SOURCE_KEY_INVALID',
+          message: /the key column Code is text in the code page utf-8, while .*connection mdm.* is CP1252/,
+          hint: /CONVERT\(nvarchar\(10\), Code\)/,
+        });
+        const query = 'SELECT CONVERT(nvarchar(10), Code) AS Code, Name FROM dbo.Utf8Key';
+        const converted = await sourceOf({ query, key: ['Code'] });
+        assert.deepEqual(await converted.page(['é'], 1, never), [['é', 'ü']]);
+      },
+    );
 
     it('where the predicate is wrong, with the text of the server', async () => {
       const source = await sourceOf({ table: 'dbo.Refused', where: 'NoSuchColumn = 1' });

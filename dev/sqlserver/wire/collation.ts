@@ -1,9 +1,13 @@
-/** The one collation the stand-in has on the wire, SQL_Latin1_General_CP1_CI_AS, and its code page for (var)char text. */
+/** The collations the stand-in has on the wire: SQL_Latin1_General_CP1_CI_AS with its code page for (var)char text, and UTF-8. */
 
 /** COLLATION as it stands in TYPE_INFO and ENVCHANGE: LCID 0x0409, compare flags, sort id 52. */
 export const COLLATION: Uint8Array = Uint8Array.from([0x09, 0x04, 0xd0, 0x00, 0x34]);
 
 const UTF8_FLAG = 0x04;
+
+/** COLLATION of a column of Latin1_General_100_CI_AS_SC_UTF8. */
+export const UTF8_COLLATION: Uint8Array = Uint8Array.from([0x09, 0x04, 0xd0, 0x20 | UTF8_FLAG, 0x00]);
+
 const QUESTION_MARK = 0x3f;
 const decoder = new TextDecoder('windows-1252');
 

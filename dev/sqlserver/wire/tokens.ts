@@ -43,15 +43,15 @@ export type DoneKind = 'done' | 'doneProc' | 'doneInProc';
 export function writeColumns(out: ByteWriter, columns: readonly ResultColumn[]): readonly Encoder[] {
   out.uint8(Token.colMetadata);
   out.uint16(columns.length);
-  for (const { name, type, nullable, identity } of columns) {
+  for (const { name, type, nullable, identity, utf8 } of columns) {
     out.uint32(type.name === 'rowversion' ? USER_TYPE_ROWVERSION : 0);
     out.uint16(identity ? COLUMN_IDENTITY : (nullable ? COLUMN_NULLABLE : 0) | COLUMN_UPDATEABLE);
-    writeTypeInfo(out, type, nullable);
+    writeTypeInfo(out, type, nullable, utf8);
     // The text types name their table, here in no parts.
     if (type.name === 'text' || type.name === 'ntext' || type.name === 'image') out.uint8(0);
     out.byteText(name);
   }
-  return columns.map(({ type, nullable }) => encoderFor(type, nullable));
+  return columns.map(({ type, nullable, utf8 }) => encoderFor(type, nullable, utf8));
 }
 
 /** Writes ROW. Where a value doesn't fit its column it throws and leaves nothing behind. */

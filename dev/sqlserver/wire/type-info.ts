@@ -4,7 +4,7 @@
  */
 import type { SqlType } from '../engine.ts';
 import { type ByteReader, type ByteWriter, ProtocolError } from './bytes.ts';
-import { COLLATION } from './collation.ts';
+import { COLLATION, UTF8_COLLATION } from './collation.ts';
 
 /** The one-byte type tokens that the stand-in sends or accepts. */
 const TypeToken = {
@@ -64,7 +64,7 @@ export function decimalLength(precision: number): number {
 }
 
 /** Writes TYPE_INFO. A column that can't be NULL gets the fixed form of its type, where there is one, as SQL Server does. */
-export function writeTypeInfo(out: ByteWriter, type: SqlType, nullable: boolean): void {
+export function writeTypeInfo(out: ByteWriter, type: SqlType, nullable: boolean, utf8 = false): void {
   const fixedOrN = (fixed: number, variable: number, length: number): void => {
     out.uint8(nullable ? variable : fixed);
     if (nullable) out.uint8(length);
@@ -130,7 +130,7 @@ export function writeTypeInfo(out: ByteWriter, type: SqlType, nullable: boolean)
     case 'char':
     case 'varchar':
       sized(TypeToken[type.name], 1, 8000);
-      out.raw(COLLATION);
+      out.raw(utf8 ? UTF8_COLLATION : COLLATION);
       break;
     case 'nchar':
     case 'nvarchar':

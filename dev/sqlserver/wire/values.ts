@@ -26,8 +26,8 @@ const PLP_NULL = 0xffff_ffff_ffff_ffffn;
 const PLP_UNKNOWN_LENGTH = 0xffff_ffff_ffff_fffen;
 const LONG_NULL = 0xffff_ffff;
 
-/** The encoder for values of `type`; `nullable` as given to {@link writeTypeInfo}. */
-export function encoderFor(type: SqlType, nullable: boolean): Encoder {
+/** The encoder for values of `type`; `nullable` and `utf8` as given to {@link writeTypeInfo}. */
+export function encoderFor(type: SqlType, nullable: boolean, utf8 = false): Encoder {
   switch (type.name) {
     case 'bit':
       return fixed(1, nullable, (out, value) => out.uint8(asNumber(value) === 0 ? 0 : 1));
@@ -95,8 +95,10 @@ export function encoderFor(type: SqlType, nullable: boolean): Encoder {
     case 'nvarchar':
       return type.length === 'max' ? chunks(asUcs2) : writeShortText;
     case 'char':
-    case 'varchar':
-      return type.length === 'max' ? chunks(asChars) : shortLength(asChars);
+    case 'varchar': {
+      const asBytesOfText = utf8 ? asUtf8 : asChars;
+      return type.length === 'max' ? chunks(asBytesOfText) : shortLength(asBytesOfText);
+    }
     case 'binary':
     case 'rowversion':
       return shortLength(asBytes);
@@ -143,6 +145,10 @@ function asUcs2(value: SqlValue): Uint8Array {
 
 function asChars(value: SqlValue): Uint8Array {
   return encodeChars(asText(value));
+}
+
+function asUtf8(value: SqlValue): Uint8Array {
+  return Buffer.from(asText(value), 'utf8');
 }
 
 function inRange(value: number, least: number, most: number): number {

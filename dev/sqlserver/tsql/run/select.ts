@@ -32,7 +32,8 @@ export function selectPlan(core: SessionCore, query: Query): SelectPlan {
     const bound = new QueryBinder(compilation).query(query, undefined);
     const columns = bound.columns.map((column): ResultColumn => {
       const identity = column.identity ? { identity: true } : {};
-      return { name: column.name, type: column.type, nullable: column.nullable, ...identity };
+      const utf8 = /_UTF8$/i.test(column.collation ?? '') ? { utf8: true } : {};
+      return { name: column.name, type: column.type, nullable: column.nullable, ...identity, ...utf8 };
     });
     const presenters = columns.flatMap((column, index) => {
       const present = presenter(column.type);
