@@ -1,5 +1,6 @@
 -- The tables of tamhr-sync in the log database, for SQL Server 2012 and later. What is there already stays as it is; of
--- the tables of the job before it, only TB_R_SYNC_TRACKING gets two nullable columns.
+-- the tables of the job before it, only TB_R_SYNC_TRACKING gets two nullable columns. A view or synonym may stand for one
+-- of these: then the table behind it stays as it is, and must have those columns.
 
 IF OBJECT_ID(N'dbo.TB_R_SYNC_SCHEMA', N'U') IS NULL
 CREATE TABLE dbo.TB_R_SYNC_SCHEMA (
@@ -11,7 +12,7 @@ CREATE TABLE dbo.TB_R_SYNC_SCHEMA (
 );
 GO
 
-IF OBJECT_ID(N'dbo.TB_R_SYNC_TRACKING', N'U') IS NULL
+IF OBJECT_ID(N'dbo.TB_R_SYNC_TRACKING') IS NULL
 BEGIN
   CREATE TABLE dbo.TB_R_SYNC_TRACKING (
     Id int IDENTITY(1,1) NOT NULL,
@@ -26,15 +27,15 @@ BEGIN
 END;
 GO
 
-IF COL_LENGTH(N'dbo.TB_R_SYNC_TRACKING', N'RowHash') IS NULL
+IF OBJECT_ID(N'dbo.TB_R_SYNC_TRACKING', N'U') IS NOT NULL AND COL_LENGTH(N'dbo.TB_R_SYNC_TRACKING', N'RowHash') IS NULL
   ALTER TABLE dbo.TB_R_SYNC_TRACKING ADD RowHash binary(16) NULL;
 GO
 
-IF COL_LENGTH(N'dbo.TB_R_SYNC_TRACKING', N'BatchId') IS NULL
+IF OBJECT_ID(N'dbo.TB_R_SYNC_TRACKING', N'U') IS NOT NULL AND COL_LENGTH(N'dbo.TB_R_SYNC_TRACKING', N'BatchId') IS NULL
   ALTER TABLE dbo.TB_R_SYNC_TRACKING ADD BatchId uniqueidentifier NULL;
 GO
 
-IF OBJECT_ID(N'dbo.TB_R_Log', N'U') IS NULL
+IF OBJECT_ID(N'dbo.TB_R_Log') IS NULL
 CREATE TABLE dbo.TB_R_Log (
   ID uniqueidentifier NOT NULL,
   ApplicationName nvarchar(100) NOT NULL,

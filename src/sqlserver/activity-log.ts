@@ -3,42 +3,33 @@
  * installation.
  */
 import { randomUUID } from 'node:crypto';
-import { SyncError } from '../sync/errors.ts';
 import type { Batch, EntityIdentity, Outcome } from '../sync/ports.ts';
 import { cut, guid, int, nvarchar, type Parameter } from './parameters.ts';
-import type { Session } from './session.ts';
-import { activity } from './tracking.ts';
+import { type ColumnDescription, MAX_LENGTH, type Session } from './session.ts';
+import { activity, columnsOf } from './tracking.ts';
 
 /** A column of TB_R_Log. */
 interface LogColumn {
-  /** As INFORMATION_SCHEMA has it, such as `nvarchar`. */
-  readonly type: string;
   /** In characters, for char and varchar in bytes; Infinity for (max) and for what is no text. */
   readonly length: number;
+  /** char or varchar. */
+  readonly narrow: boolean;
 }
 
 /** The columns by name in lower case. */
 export type LogColumns = ReadonlyMap<string, LogColumn>;
 
 /** Throws SyncError LOG_DATABASE_NOT_MIGRATED where there is no such table. */
-export async function readLogColumns(session: Session): Promise<LogColumns> {
-  const { rows } = await session.query(
-    `SELECT COLUMN_NAME, DATA_TYPE, CHARACTER_MAXIMUM_LENGTH FROM INFORMATION_SCHEMA.COLUMNS
-     WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'TB_R_Log'`,
-  );
-  if (rows.length === 0) {
-    throw new SyncError(
-      'LOG_DATABASE_NOT_MIGRATED',
-      'The log database has no table dbo.TB_R_Log.',
-      'Check the database in the connection string; where it is right, run `tamhr-sync migrate`.',
-    );
-  }
-  return new Map(
-    rows.map(([name, type, length]) => [
-      (name as string).toLowerCase(),
-      { type: type as string, length: length === null || length === -1 ? Number.POSITIVE_INFINITY : Number(length) },
-    ]),
-  );
+export async function readLogColumns(session: Session, connectionName: string): Promise<LogColumns> {
+  const columns = await columnsOf(session, 'dbo.TB_R_Log', connectionName);
+  return new Map(columns.map((column) => [column.colName.toLowerCase(), logColumn(column)]));
+}
+
+function logColumn({ type, dataLength = MAX_LENGTH }: ColumnDescription): LogColumn {
+  const narrow = type.name === 'VarChar' || type.name === 'Char';
+  const wide = type.name === 'NVarChar' || type.name === 'NChar';
+  const unlimited = dataLength === MAX_LENGTH || !(narrow || wide);
+  return { length: unlimited ? Number.POSITIVE_INFINITY : dataLength / (wide ? 2 : 1), narrow };
 }
 
 /** What a row of TB_R_Log tells. */
@@ -75,8 +66,7 @@ export async function logOutcome(session: Session, columns: LogColumns, entry: L
 
 /** A character may take several bytes of a varchar column; unlike an assignment, CAST cuts what does not fit. */
 function textValue(name: string, column: LogColumn | undefined): string {
-  const narrow = (column?.type === 'varchar' || column?.type === 'char') && Number.isFinite(column.length);
-  return narrow ? `CAST(@${name} AS varchar(${column.length}))` : `@${name}`;
+  return column?.narrow && Number.isFinite(column.length) ? `CAST(@${name} AS varchar(${column.length}))` : `@${name}`;
 }
 
 function entryTexts({ entity, runId, host, batch, outcome }: LogEntry, length: number): Record<string, string | null> {

@@ -5,7 +5,7 @@
 import type { Cell, Column, ColumnKind } from '../sync/ports.ts';
 import { quoteName } from './names.ts';
 import type { Parameter, ParameterType } from './parameters.ts';
-import type { ColumnDescription } from './session.ts';
+import { type ColumnDescription, MAX_LENGTH } from './session.ts';
 
 /** A column that can be read. */
 export interface SourceColumn extends Column {
@@ -26,9 +26,6 @@ interface TypeFacts {
   readonly cell?: (value: Cell) => Cell;
   readonly key?: { readonly type: ParameterType; readonly length?: number };
 }
-
-/** `dataLength` of a (max) type. */
-const MAX = 65535;
 
 /** Undefined for a type that cannot be read, such as sql_variant. */
 export function sourceColumn(description: ColumnDescription): SourceColumn | undefined {
@@ -95,11 +92,11 @@ function typeFacts({ type, dataLength, precision, scale }: ColumnDescription): T
     case 'UniqueIdentifier':
       return { kind: 'guid', sqlType: 'uniqueidentifier', key: { type: 'UniqueIdentifier' } };
     case 'VarChar':
-      return text('varchar', 'VarChar', dataLength ?? MAX);
+      return text('varchar', 'VarChar', dataLength ?? MAX_LENGTH);
     case 'Char':
-      return text('char', 'Char', dataLength ?? MAX);
+      return text('char', 'Char', dataLength ?? MAX_LENGTH);
     case 'NVarChar':
-      return text('nvarchar', 'NVarChar', dataLength === MAX ? MAX : (dataLength ?? 0) / 2);
+      return text('nvarchar', 'NVarChar', dataLength === MAX_LENGTH ? MAX_LENGTH : (dataLength ?? 0) / 2);
     case 'NChar':
       return text('nchar', 'NChar', (dataLength ?? 0) / 2);
     case 'Text':
@@ -109,7 +106,7 @@ function typeFacts({ type, dataLength, precision, scale }: ColumnDescription): T
     case 'Xml':
       return { kind: 'text', sqlType: 'xml' };
     case 'VarBinary':
-      return { kind: 'binary', sqlType: `varbinary(${dataLength === MAX ? 'max' : dataLength})` };
+      return { kind: 'binary', sqlType: `varbinary(${dataLength === MAX_LENGTH ? 'max' : dataLength})` };
     case 'Binary':
       return { kind: 'binary', sqlType: `binary(${dataLength})` };
     case 'Image':
@@ -172,6 +169,6 @@ function shortestReal(value: number): number {
 }
 
 function text(name: string, type: ParameterType, length: number): TypeFacts {
-  if (length === MAX) return { kind: 'text', sqlType: `${name}(max)` };
+  if (length === MAX_LENGTH) return { kind: 'text', sqlType: `${name}(max)` };
   return { kind: 'text', sqlType: `${name}(${length})`, key: { type, length } };
 }

@@ -30,7 +30,7 @@ interface Tables {
 
 async function existingTables(session: Session): Promise<Tables> {
   const { rows } = await session.query(
-    `SELECT OBJECT_ID(N'dbo.TB_R_SYNC_SCHEMA', N'U'), OBJECT_ID(N'dbo.TB_R_SYNC_TRACKING', N'U'), OBJECT_ID(N'dbo.TB_R_Log', N'U')`,
+    `SELECT OBJECT_ID(N'dbo.TB_R_SYNC_SCHEMA', N'U'), OBJECT_ID(N'dbo.TB_R_SYNC_TRACKING'), OBJECT_ID(N'dbo.TB_R_Log')`,
   );
   const [tool = null, tracking = null, log = null] = rows[0] ?? [];
   return { tool: tool !== null, tracking: tracking !== null, log: log !== null };

@@ -170,7 +170,7 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
 
     async settle(batch, outcome) {
       await pool.withSession(async (session) => {
-        logColumns ??= await readLogColumns(session);
+        logColumns ??= await readLogColumns(session, pool.settings.name);
         const columns = logColumns;
         const accepted = outcome.state === 'accepted';
         if (accepted) {

@@ -6,12 +6,15 @@ import type { Parameters, ParameterType } from './parameters.ts';
 /** The driver, which is loaded when the first connection is opened. */
 export type Driver = typeof import('tedious');
 
+/** `dataLength` of a (max) type. */
+export const MAX_LENGTH = 65535;
+
 /** A result column as the server describes it, in the driver's terms. */
 export interface ColumnDescription {
   readonly colName: string;
   /** As in the driver's TYPES, such as `NVarChar` or `IntN`. */
   readonly type: { readonly name: string };
-  /** Bytes; 65535 is max. */
+  /** Bytes; MAX_LENGTH of a (max) type. */
   readonly dataLength: number | undefined;
   readonly precision: number | undefined;
   readonly scale: number | undefined;

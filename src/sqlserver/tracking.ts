@@ -3,7 +3,8 @@ import { SyncError } from '../sync/errors.ts';
 import type { EntityIdentity, Ledger, TrackedKey } from '../sync/ports.ts';
 import { nvarchar, type Parameter } from './parameters.ts';
 import type { Pool } from './pool.ts';
-import type { Session } from './session.ts';
+import type { ColumnDescription, Session } from './session.ts';
+import { ERROR_NUMBERS, errorNumber } from './statement-error.ts';
 import { fill, type TemporaryTable } from './temporary-table.ts';
 
 /** Longest EntityId. */
@@ -64,7 +65,7 @@ export function createTracking(
     },
     async hasLoggedSuccess() {
       return pool.withSession(async (session) => {
-        const { rows: table } = await session.query(`SELECT OBJECT_ID(N'dbo.TB_R_Log', N'U')`);
+        const { rows: table } = await session.query(`SELECT OBJECT_ID(N'dbo.TB_R_Log')`);
         if (table[0]?.[0] === null) return false;
         const { rows } = await session.query(
           `SELECT TOP (1) ID FROM dbo.TB_R_Log
@@ -103,16 +104,29 @@ export function createTracking(
 
 /** Before `migrate` the table has no RowHash. */
 async function findHashColumn(session: Session, connectionName: string): Promise<string> {
-  const { rows } = await session.query(
-    `SELECT OBJECT_ID(N'dbo.TB_R_SYNC_TRACKING', N'U'), COL_LENGTH(N'dbo.TB_R_SYNC_TRACKING', N'RowHash')`,
-  );
-  const [table, length] = rows[0] ?? [];
-  if (table === null) {
+  const columns = await columnsOf(session, 'dbo.TB_R_SYNC_TRACKING', connectionName);
+  const exists = columns.some(({ colName }) => colName.toLowerCase() === 'rowhash');
+  return exists ? 't.RowHash' : 'CAST(NULL AS binary(16))';
+}
+
+/**
+ * The columns of a table that was there before the tool, or of the view or synonym that stands for it: catalogue views
+ * know no columns of synonyms. Throws SyncError LOG_DATABASE_NOT_MIGRATED where there is none.
+ */
+export async function columnsOf(
+  session: Session,
+  table: 'dbo.TB_R_SYNC_TRACKING' | 'dbo.TB_R_Log',
+  connectionName: string,
+): Promise<readonly ColumnDescription[]> {
+  try {
+    return (await session.query(`SELECT TOP (0) * FROM ${table}`)).columns;
+  } catch (error) {
+    if (errorNumber(error) !== ERROR_NUMBERS.invalidObject) throw error;
     throw new SyncError(
       'LOG_DATABASE_NOT_MIGRATED',
-      `Connection ${connectionName}: the log database has no table dbo.TB_R_SYNC_TRACKING.`,
+      `Connection ${connectionName}: the log database has no table ${table}.`,
       'Check the database in the connection string; where it is right, run `tamhr-sync migrate`.',
+      { cause: error },
     );
   }
-  return length === null ? 'CAST(NULL AS binary(16))' : 't.RowHash';
 }

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { readLogColumns } from '../../src/sqlserver/activity-log.ts';
+import { readHistory } from '../../src/sqlserver/history.ts';
 import { migrate, requireMigrated } from '../../src/sqlserver/migrate.ts';
 import { loadMigrations, printableScript, splitBatches } from '../../src/sqlserver/migrations.ts';
+import { createTracking } from '../../src/sqlserver/tracking.ts';
 import { itOnStandIn, useSqlServer } from '../support/sqlserver.ts';
-import { settingsOf, useServerAndPool } from './fixture.ts';
+import { settingsOf, USERS, useServerAndPool } from './fixture.ts';
 
 const TABLES = [
   'TB_R_Log',
@@ -104,6 +107,41 @@ describe('migrating the log database of the old job', () => {
       (await pool()).withSession((session) => requireMigrated(session, 'log')),
       { code: 'LOG_DATABASE_NOT_MIGRATED', message: /by a newer tamhr-sync \(999-later\)/ },
     );
+  });
+});
+
+describe('migrating where the tables of the old job are views of those names', () => {
+  const { server, pool } = useServerAndPool('log');
+
+  it('leaves them alone, and they are read like tables', async () => {
+    await server.execute(
+      'log',
+      `CREATE TABLE dbo.SharedLog (ID uniqueidentifier NOT NULL, LogCategory varchar(20) NOT NULL, Activity nvarchar(15) NOT NULL,
+         Status nvarchar(20) NOT NULL, ExceptionMessage nvarchar(max) NULL, CreatedOn datetime NOT NULL)`,
+    );
+    await server.execute(
+      'log',
+      `CREATE TABLE dbo.Tracked (Id int IDENTITY(1,1) NOT NULL PRIMARY KEY, EntityType nvarchar(100) NOT NULL,
+         EntityId nvarchar(255) NOT NULL, SyncTimestamp datetime2 NOT NULL DEFAULT GETUTCDATE(), RowHash binary(16) NULL,
+         BatchId uniqueidentifier NULL)`,
+    );
+    await server.execute('log', "INSERT INTO dbo.Tracked (EntityType, EntityId, RowHash) VALUES (N'User', N'1', 0x01)");
+    const client = await server.connect('log');
+    await client.batch('CREATE VIEW dbo.TB_R_Log AS SELECT * FROM dbo.SharedLog');
+    await client.batch('CREATE VIEW dbo.TB_R_SYNC_TRACKING AS SELECT * FROM dbo.Tracked');
+    await migrate(await settingsOf(server.connectionString('log')), { check: false });
+    const ledger = createTracking(await pool(), USERS);
+    assert.equal(await ledger.hasLoggedSuccess(), false);
+    assert.deepEqual(
+      (await ledger.find(['1'])).map(({ hash }) => hash?.[0]),
+      [1],
+    );
+    const columns = await (await pool()).withSession((session) => readLogColumns(session, 'log'));
+    assert.deepEqual(columns.get('logcategory'), { length: 20, narrow: true });
+    assert.deepEqual(columns.get('activity'), { length: 15, narrow: false });
+    assert.equal(columns.get('exceptionmessage')?.length, Number.POSITIVE_INFINITY);
+    const { entities } = await readHistory(await pool(), [USERS], 1);
+    assert.equal(entities[0]?.trackedRows, 1);
   });
 });
 
