@@ -5,7 +5,7 @@ import type { Cell, EntityIdentity, EntitySummary, Row, RunSummary } from '../sy
 import { int, nvarchar, type Parameters } from './parameters.ts';
 import type { Pool } from './pool.ts';
 import type { Session } from './session.ts';
-import { activity, ENTITY_TYPE_LENGTH, labelParameters } from './tracking.ts';
+import { activity, ENTITY_TYPE_LENGTH, labelParameters, placeholders } from './tracking.ts';
 
 /** How far back the last run of an entity is looked for. */
 const RUNS_SEARCHED = 100;
@@ -101,7 +101,7 @@ async function readEntity(
     ...(lastSuccessAt && { lastSuccessAt }),
     ...(lastGoodRunAt && { lastGoodRunAt }),
     ...(shownError && { lastError: shownError }),
-    unresolved: await readUnresolved(session, entityType),
+    unresolved: await readUnresolved(session, entity),
     deadLetters: await countRows(
       session,
       `SELECT COUNT_BIG(*) FROM dbo.TB_R_SYNC_FAILURE WHERE EntityType = @entityType AND State = N'waiting'`,
@@ -123,12 +123,6 @@ function countTracked(session: Session, entity: EntityIdentity): Promise<number>
     `SELECT COUNT_BIG(*) FROM dbo.TB_R_SYNC_TRACKING WHERE EntityType IN (${placeholders(labels)})`,
     labels,
   );
-}
-
-function placeholders(parameters: Parameters): string {
-  return Object.keys(parameters)
-    .map((name) => `@${name}`)
-    .join(', ');
 }
 
 async function readBatches(
@@ -162,11 +156,12 @@ function errorOf(row: Row | undefined): EntityError | undefined {
   };
 }
 
-async function readUnresolved(session: Session, entityType: Parameters): Promise<EntityHistory['unresolved']> {
+async function readUnresolved(session: Session, entity: EntityIdentity): Promise<EntityHistory['unresolved']> {
+  const labels = labelParameters(entity);
   const { rows } = await session.query(
     `SELECT BatchId, RowsInBatch, CreatedAt FROM dbo.TB_R_SYNC_BATCH
-     WHERE EntityType = @entityType AND State = N'sending' ORDER BY CreatedAt, BatchId`,
-    entityType,
+     WHERE EntityType IN (${placeholders(labels)}) AND State = N'sending' ORDER BY CreatedAt, BatchId`,
+    labels,
   );
   return rows.map(([batchId, count, createdAt]) => ({
     batchId: batchId as string,

@@ -11,7 +11,7 @@ import type { Pool } from './pool.ts';
 import type { Session } from './session.ts';
 import { packBatch, unpackBatch } from './stored-batch.ts';
 import { fill, type TemporaryTable } from './temporary-table.ts';
-import { createTracking, ENTITY_TYPE_LENGTH, KEYS, labelParameters } from './tracking.ts';
+import { createTracking, ENTITY_TYPE_LENGTH, KEYS, labelParameters, placeholders } from './tracking.ts';
 
 const HASH_LENGTH = 16;
 const FAILED_ID_LENGTH = 4000;
@@ -129,8 +129,8 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
       const { rows } = await pool.withSession((session) =>
         session.query(
           `SELECT BatchId FROM dbo.TB_R_SYNC_BATCH
-           WHERE EntityType = @entityType AND State = N'sending' ORDER BY CreatedAt, BatchId`,
-          { entityType },
+           WHERE EntityType IN (${placeholders(labels)}) AND State = N'sending' ORDER BY CreatedAt, BatchId`,
+          labels,
         ),
       );
       for (const [id] of rows) {
@@ -140,8 +140,10 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
             { batch: guid(id as string) },
           ),
         );
-        const [body, rowKeys, bodyHash] = (stored[0] ?? []) as Uint8Array[];
-        if (body && rowKeys && bodyHash) yield unpackBatch(id as string, { body, rowKeys, bodyHash });
+        // Settled meanwhile, by a run that has taken over.
+        if (stored[0] === undefined) continue;
+        const [body, rowKeys, bodyHash] = stored[0] as [Uint8Array | null, Uint8Array | null, Uint8Array];
+        yield unpackBatch(id as string, { body, rowKeys, bodyHash });
       }
     },
 

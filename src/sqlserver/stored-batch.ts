@@ -39,12 +39,16 @@ export async function packBatch({ keys, hashes, offsets, body }: Batch): Promise
   };
 }
 
+/** A batch as it is read back: somebody may have cleared it. */
+type FoundBatch = { readonly [column in keyof StoredBatch]: StoredBatch[column] | null };
+
 /** The batch again, byte for byte. Throws SyncError LOG_DATABASE_REFUSED where it is not what was stored. */
-export async function unpackBatch(id: string, stored: StoredBatch): Promise<Batch> {
+export async function unpackBatch(id: string, { body: packed, rowKeys, bodyHash }: FoundBatch): Promise<Batch> {
   try {
-    const body = await decompress(stored.body);
-    if (!sha256(body).equals(stored.bodyHash)) throw new Error('BodyHash differs');
-    const { keys, hashes, offsets } = JSON.parse((await decompress(stored.rowKeys)).toString()) as RowKeys;
+    if (packed === null || rowKeys === null || bodyHash === null) throw new Error('Body or RowKeys is NULL');
+    const body = await decompress(packed);
+    if (!sha256(body).equals(bodyHash)) throw new Error('BodyHash differs');
+    const { keys, hashes, offsets } = JSON.parse((await decompress(rowKeys)).toString()) as RowKeys;
     return { id, keys, hashes: Buffer.from(hashes, 'base64'), offsets: Uint32Array.from(offsets), body };
   } catch (error) {
     throw new SyncError(

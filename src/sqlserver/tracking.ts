@@ -1,7 +1,7 @@
 /** Reading TB_R_SYNC_TRACKING: which keys the ledger holds. Works before `migrate` too, for a first dry run. */
 import { SyncError } from '../sync/errors.ts';
 import type { EntityIdentity, Ledger, TrackedKey } from '../sync/ports.ts';
-import { nvarchar, type Parameter } from './parameters.ts';
+import { nvarchar, type Parameters } from './parameters.ts';
 import type { Pool } from './pool.ts';
 import type { ColumnDescription, Session } from './session.ts';
 import { ERROR_NUMBERS, errorNumber } from './statement-error.ts';
@@ -36,10 +36,17 @@ export function activity(entity: EntityIdentity): string {
 }
 
 /** The entity's labels as parameters `label0`, `label1`, …; the first is the one that is written. */
-export function labelParameters({ trackingLabels }: EntityIdentity): Readonly<Record<string, Parameter>> {
+export function labelParameters({ trackingLabels }: EntityIdentity): Parameters {
   return Object.fromEntries(
     trackingLabels.map((label, index) => [`label${index}`, nvarchar(label, ENTITY_TYPE_LENGTH)]),
   );
+}
+
+/** What stands in IN (…) for parameters: `@label0, @label1`. */
+export function placeholders(parameters: Parameters): string {
+  return Object.keys(parameters)
+    .map((name) => `@${name}`)
+    .join(', ');
 }
 
 /** The part of the Ledger that only reads. */
@@ -55,9 +62,7 @@ export function createTracking(
       return pool.withSession(async (session) => {
         hashColumn ??= await findHashColumn(session, pool.settings.name);
         const { rows } = await session.query(
-          `SELECT TOP (1) Id FROM dbo.TB_R_SYNC_TRACKING WHERE EntityType IN (${Object.keys(labels)
-            .map((name) => `@${name}`)
-            .join(', ')})`,
+          `SELECT TOP (1) Id FROM dbo.TB_R_SYNC_TRACKING WHERE EntityType IN (${placeholders(labels)})`,
           labels,
         );
         return rows.length === 0;

@@ -186,6 +186,8 @@ describe('the history', () => {
       [[left.id, 2]],
     );
     assert.ok(history.lockedSince);
+    const relabelled: EntityIdentity = { ...entity, trackingLabels: ['DeadNew', 'Dead'] };
+    assert.equal((await historyOf(relabelled)).unresolved[0]?.batchId, left.id);
   });
 
   it('lists the newest runs first, as many as were asked for', async () => {

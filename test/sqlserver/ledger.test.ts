@@ -185,6 +185,31 @@ describe('a ledger', () => {
       assert.deepEqual(await unresolvedOf(others), []);
     });
 
+    it('comes back when its labels have changed places', async () => {
+      const { ledger: before } = await ledgerOf({ ...entityNamed('Order'), trackingLabels: ['OrderOld', 'Order'] });
+      const batch = batchOf(['1']);
+      await before.reserve(batch);
+      const { ledger } = await ledgerOf({ ...entityNamed('Order'), trackingLabels: ['Order', 'OrderOld'] });
+      const [found] = await unresolvedOf(ledger);
+      assert.equal(found?.id, batch.id);
+      await ledger.settle(found, ACCEPTED);
+      assert.deepEqual(await unresolvedOf(ledger), []);
+    });
+
+    it('that has lost its body or its keys is named', async () => {
+      for (const column of ['Body', 'RowKeys']) {
+        const { ledger } = await ledgerOf(entityNamed(`No${column}`));
+        const batch = batchOf(['1']);
+        await ledger.reserve(batch);
+        await server.execute('log', `UPDATE dbo.TB_R_SYNC_BATCH SET ${column} = NULL WHERE BatchId = '${batch.id}'`);
+        await assert.rejects(unresolvedOf(ledger), {
+          code: 'LOG_DATABASE_REFUSED',
+          message: new RegExp(batch.id),
+          hint: /from the receiver/,
+        });
+      }
+    });
+
     it('that is damaged is named', async () => {
       const { ledger } = await ledgerOf(entityNamed('Damaged'));
       const batch = batchOf(['1']);
