@@ -58,7 +58,7 @@ export interface Answer {
    *   whole             the answer is sent (default)
    *   none              nothing is ever sent
    *   reset             the connection is reset (RST) after the body was read
-   *   resetBeforeBody   the connection is reset as soon as the headers are there
+   *   resetBeforeBody   the connection is reset as soon as the headers are there (from `respond`, which sees the body, after it)
    *   close             the connection is closed after the body was read
    *   partial           status and headers are sent and half of the answer's body, then the connection is closed
    *   trickle           the answer's body is sent a byte every 50 ms
@@ -327,7 +327,7 @@ async function send(call: Call, answer: Answer, response: ServerResponse): Promi
     if (!response.closed) await once(response, 'close');
     return;
   }
-  if (answer.send === 'reset') {
+  if (answer.send === 'reset' || answer.send === 'resetBeforeBody') {
     socket?.resetAndDestroy();
     return;
   }
@@ -336,7 +336,8 @@ async function send(call: Call, answer: Answer, response: ServerResponse): Promi
     return;
   }
   call.status = answer.status ?? 200;
-  const body = Buffer.from(answer.body ?? JSON.stringify({ accepted: call.rows }));
+  const usual = isSuccess(call.status) ? { accepted: call.rows } : { error: 'this answer was asked for' };
+  const body = Buffer.from(answer.body ?? JSON.stringify(usual));
   const hasBody = call.status !== 204 && call.status !== 304;
   response.writeHead(call.status, {
     'Content-Type': 'application/json',

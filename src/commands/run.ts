@@ -1,7 +1,7 @@
 /** `tamhr-sync run`: wires configuration, SQL Server, HTTP and log around sync/run.ts, and prints its summary. */
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Config } from '../config/config.ts';
 import type { Log } from '../log/log.ts';
 import type { Entity } from '../sync/entity.ts';
@@ -33,8 +33,8 @@ export function register(program: Command, context: CommandContext): void {
     .option('--limit <rows>', 'send at most this many rows of each entity', positiveInteger)
     .option('--batch-size <rows>', "rows per request, instead of the configuration's batchSize", positiveInteger)
     .option('--json', 'print the summary as one JSON document')
-    .option('--quiet', 'log warnings and errors only')
-    .option('--verbose', 'log more')
+    .addOption(new Option('--quiet', 'log warnings and errors only').conflicts('verbose'))
+    .option('--verbose', 'log each page that is read, too')
     .option('--no-progress', 'no progress bars on a terminal')
     .action(async (options: RunCommandOptions) => {
       const summary = await runConfigured(context, await context.loadConfig(), options);
@@ -143,28 +143,14 @@ function commandLine(options: RunCommandOptions): string {
 }
 
 function both(first: RunObserver, second: RunObserver): RunObserver {
-  return {
-    entityStarted: (...event) => {
-      first.entityStarted?.(...event);
-      second.entityStarted?.(...event);
-    },
-    pageRead: (...event) => {
-      first.pageRead?.(...event);
-      second.pageRead?.(...event);
-    },
-    batchEnded: (...event) => {
-      first.batchEnded?.(...event);
-      second.batchEnded?.(...event);
-    },
-    entityEnded: (...event) => {
-      first.entityEnded?.(...event);
-      second.entityEnded?.(...event);
-    },
-    warning: (...event) => {
-      first.warning?.(...event);
-      second.warning?.(...event);
-    },
-  };
+  const events = ['entityStarted', 'pageRead', 'batchEnded', 'entityEnded', 'warning', 'runWarning'] as const;
+  const tell =
+    (event: (typeof events)[number]) =>
+    (...details: never[]) => {
+      for (const observer of [first, second])
+        (observer[event] as ((...details: never[]) => void) | undefined)?.(...details);
+    };
+  return Object.fromEntries(events.map((event) => [event, tell(event)]));
 }
 
 function positiveInteger(text: string): number {

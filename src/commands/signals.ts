@@ -1,7 +1,10 @@
 /** Signals become two AbortSignals: one to start nothing new, one to cut off what is in flight. */
 import type { EventEmitter } from 'node:events';
 
-/** What a run watches. Both abort with the signal's name as their reason. */
+/**
+ * What a run watches. Both abort with the signal's name as their reason. After `abort` nothing listens any more, so that a
+ * further signal ends the process at once, whatever it waits for: what it leaves behind is what a killed run leaves.
+ */
 export interface StopSignals {
   /** Aborts at the first SIGINT or SIGTERM (Ctrl-C and Ctrl-Break on Windows). */
   readonly stop: AbortSignal;
@@ -15,24 +18,23 @@ export interface StopSignals {
 export function watchSignals(signals: EventEmitter, onStop: (signal: NodeJS.Signals) => void): StopSignals {
   const stop = new AbortController();
   const abort = new AbortController();
+  const cutOff = (signal: NodeJS.Signals) => {
+    abort.abort(signal);
+    dispose();
+  };
   const interrupted = (signal: NodeJS.Signals) => {
-    if (stop.signal.aborted) abort.abort(signal);
-    else {
-      stop.abort(signal);
-      onStop(signal);
-    }
+    if (stop.signal.aborted) return cutOff(signal);
+    stop.abort(signal);
+    onStop(signal);
   };
   const hungUp = (signal: NodeJS.Signals) => {
-    interrupted(signal);
-    abort.abort(signal);
+    if (!stop.signal.aborted) stop.abort(signal);
+    cutOff(signal);
   };
   const listeners = { SIGINT: interrupted, SIGTERM: interrupted, SIGBREAK: interrupted, SIGHUP: hungUp };
-  for (const [name, listener] of Object.entries(listeners)) signals.on(name, listener);
-  return {
-    stop: stop.signal,
-    abort: abort.signal,
-    dispose() {
-      for (const [name, listener] of Object.entries(listeners)) signals.off(name, listener);
-    },
+  const dispose = () => {
+    for (const [name, listener] of Object.entries(listeners)) signals.off(name, listener);
   };
+  for (const [name, listener] of Object.entries(listeners)) signals.on(name, listener);
+  return { stop: stop.signal, abort: abort.signal, dispose };
 }

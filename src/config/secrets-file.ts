@@ -6,10 +6,10 @@ export interface SecretsFile {
   readonly badLines: readonly number[];
 }
 
-const LINE = /^\s*([A-Za-z_][A-Za-z0-9_.-]*)\s*=(.*)$/;
+const LINE = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*=(.*)$/;
 
 /**
- * Parses NAME=value lines. Empty lines and lines that begin with # do not count. White space around name and value is
+ * Parses NAME=value lines, with `export` before them or not. Empty lines and lines that begin with # do not count. White space around name and value is
  * dropped; quotes, double or single, around a value keep what is between them as it is. Nothing else is special: a # in
  * a value is part of it, and there are no escapes. Of two lines with one name the last holds.
  */

@@ -4,6 +4,7 @@ import { formatDuration } from './format.ts';
 
 /** The log as this file uses it (src/log/log.ts). */
 export interface ReportLog {
+  debug(message: string, fields?: ReportFields): void;
   info(message: string, fields?: ReportFields): void;
   warn(message: string, fields?: ReportFields): void;
   error(message: string, fields?: ReportFields): void;
@@ -51,8 +52,14 @@ export function createLogObserver(log: ReportLog): RunObserver {
         errorCode: error?.code,
       });
     },
+    pageRead(entity, read, tracked) {
+      log.debug(`${entity}: ${read} rows read, ${tracked} of them already tracked`, { entity, read, tracked });
+    },
     warning(entity, message) {
       log.warn(`${entity}: ${message}`, { entity });
+    },
+    runWarning(message) {
+      log.warn(message);
     },
   };
 }
@@ -70,8 +77,7 @@ function totalMs({ attempts }: Outcome): number {
 }
 
 function endText(summary: EntitySummary): string {
-  const { error } = summary;
-  if (summary.state === 'locked') return error === undefined ? 'locked' : `locked: ${error.message} ${error.hint}`;
+  if (summary.state === 'locked') return `locked${errorText(summary)}`;
   const counts = [
     summary.state,
     `${summary.read} read`,
@@ -85,7 +91,14 @@ function endText(summary: EntitySummary): string {
     `${summary.batches.pending} ${summary.batches.pending === 1 ? 'batch' : 'batches'}`,
     formatDuration(summary.durationMs),
   ];
-  return `${counts.join(', ')}${error === undefined ? '' : `: ${error.message} ${error.hint}`}`;
+  return `${counts.join(', ')}${errorText(summary)}`;
+}
+
+/** Messages begin with the entity's name; so does the line. */
+function errorText({ entity, error }: EntitySummary): string {
+  if (error === undefined) return '';
+  const message = error.message.startsWith(`${entity}: `) ? error.message.slice(entity.length + 2) : error.message;
+  return `: ${message} ${error.hint}`;
 }
 
 function isSound(summary: EntitySummary): boolean {

@@ -26,7 +26,8 @@ export function exitCodeOfError(code: ErrorCode): number {
 }
 
 /**
- * The exit code of a run, the first that applies: 69 (log database or every source), 130/143, 75, 2, 1, 0.
+ * The exit code of a run, the first that applies: 69 (no entity could use its source and the log database), 130/143, 75,
+ * 2, 1, 0. That the run's end could not be stored is known only later, and is 69 as well.
  *
  * `signal` is what stopped the run, if anything did. Usage, configuration and bugs end a command before this is asked.
  */
@@ -35,8 +36,7 @@ export function exitCodeOfRun(
   signal?: NodeJS.Signals,
 ): number {
   const codes = entities.map((entity) => entity.error?.code ?? '');
-  if (codes.some((code) => code.startsWith('LOG_DATABASE_'))) return 69;
-  if (entities.length > 0 && codes.every((code) => code.startsWith('SOURCE_'))) return 69;
+  if (entities.length > 0 && codes.every((code) => /^(LOG_DATABASE|SOURCE)_/.test(code))) return 69;
   if (signal !== undefined) return signal === 'SIGTERM' ? 143 : 130;
   if (entities.length > 0 && entities.every((entity) => entity.state === 'locked')) return 75;
   if (entities.some((entity) => entity.pending > 0) && !dryRun && entities.every((entity) => entity.accepted === 0)) {

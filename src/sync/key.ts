@@ -2,6 +2,9 @@
 import { textOf } from './cell-json.ts';
 import type { Column, Row } from './ports.ts';
 
+/** Longest key text that the ledger's EntityId, nvarchar(255), takes, in UTF-16 units. */
+export const LEDGER_KEY_LENGTH = 255;
+
 /**
  * A key as the ledger holds it: GUIDs in lower case, integers in decimal, dates as yyyy-MM-dd, text as it is. Several
  * columns are joined by `|`, with `\` before each `|` and `\` inside a value, so that no two keys have one text; a key of

@@ -1,9 +1,13 @@
 /**
  * Reads a source by keyset pages, the next one while the caller works on the last, and proves as it goes that keys are
- * neither NULL nor repeated: with either, `key > @after` would lose rows without a word.
+ * neither NULL nor repeated: with either, keyset paging would lose rows without a word.
+ *
+ * A page begins with the last key of the page before, and what was seen there is dropped. So it is the server that says
+ * which keys are equal (case, accents, trailing spaces: its collation knows, nobody else), and of keys that it holds
+ * equal none is lost where a page ends between them.
  */
 import { SyncError } from './errors.ts';
-import { foldKey, keyText } from './key.ts';
+import { keyText } from './key.ts';
 import type { Column, Row, Source } from './ports.ts';
 
 /** What readPages needs to know of the entity. */
@@ -35,7 +39,7 @@ export async function* readPages(source: Source, options: PageOptions): AsyncGen
   try {
     while (next !== undefined) {
       const page: Page = await next;
-      next = page.last && readPage(source, page.last, options, signal);
+      next = page.isLast ? undefined : readPage(source, page, options, signal);
       // Its failure is met at the next await; until then it must not count as unhandled.
       next?.catch(() => {});
       if (page.rows.length > 0) yield page.rows;
@@ -47,50 +51,56 @@ export async function* readPages(source: Source, options: PageOptions): AsyncGen
 }
 
 interface Page {
+  /** Those that were not in the page before. */
   readonly rows: readonly KeyedRow[];
-  /** The last row, where more follow. */
-  readonly last: KeyedRow | undefined;
+  /** The keys of all that was read. */
+  readonly keys: ReadonlySet<string>;
+  readonly isLast: boolean;
 }
 
-/** One row more than the page is read: it shows whether the border would part two keys that the server holds equal. */
 async function readPage(
   source: Source,
-  after: KeyedRow | undefined,
+  before: Page | undefined,
   options: PageOptions,
   signal: AbortSignal,
 ): Promise<Page> {
-  const { entity, columns, keyIndexes } = options;
-  const keyColumns = keyIndexes.map((index) => columns[index] as Column);
-  const cellsOf = (row: Row): Row => keyIndexes.map((index) => row[index] ?? null);
-  for (let limit = options.pageRows; ; limit *= 2) {
-    const read = await source.page(after && cellsOf(after.row), limit + 1, signal);
-    let previous = after;
-    const rows = read.map((row) => {
-      const key = keyText(cellsOf(row), keyColumns);
-      if (key === undefined) throw invalidKey(entity, keyColumns, 'is NULL in a row', after);
-      const keyed = { key, row };
-      if (previous !== undefined && !increases(cellsOf(previous.row), cellsOf(row))) {
-        throw invalidKey(entity, keyColumns, previous.key === key ? 'repeats' : 'falls', previous);
-      }
-      previous = keyed;
-      return keyed;
-    });
-    if (rows.length <= limit) return { rows, last: undefined };
-    const [last, extra] = rows.slice(-2) as [KeyedRow, KeyedRow];
-    // Keys that differ only in case or trailing spaces may be equal to the server: such neighbours stay in one page.
-    if (foldKey(last.key) === foldKey(extra.key)) continue;
-    rows.pop();
-    return { rows, last };
+  const { entity, keyIndexes, pageRows } = options;
+  const keyColumns = keyIndexes.map((index) => options.columns[index] as Column);
+  const cellsOf = ({ row }: Pick<KeyedRow, 'row'>): Row => keyIndexes.map((index) => row[index] ?? null);
+  const last = before?.rows.at(-1);
+  const limit = last === undefined ? pageRows : pageRows + 1;
+  const read = await source.page(last && cellsOf(last), limit, signal);
+
+  const keys = new Set<string>();
+  const rows: KeyedRow[] = [];
+  for (const row of read) {
+    const near = rows.at(-1) ?? last;
+    const key = keyText(cellsOf({ row }), keyColumns);
+    if (key === undefined) throw invalidKey(entity, keyColumns, 'is NULL in a row', near);
+    if (keys.has(key)) throw invalidKey(entity, keyColumns, 'repeats', near);
+    keys.add(key);
+    if (before?.keys.has(key)) continue;
+    if (near && falls(cellsOf(near), cellsOf({ row }), keyColumns)) {
+      throw invalidKey(entity, keyColumns, 'falls', near);
+    }
+    rows.push({ key, row });
   }
+  const isLast = read.length < limit;
+  if (!isLast && rows.length === 0) {
+    throw invalidKey(entity, keyColumns, `has more than ${pageRows} values that the server holds equal`, last);
+  }
+  return { rows, keys, isLast };
 }
 
-/** Whether `b` comes after `a`, as far as that can be told here: the order of text and GUIDs is the server's alone. */
-function increases(a: Row, b: Row): boolean {
-  for (const [index, left] of a.entries()) {
-    const right = b[index];
-    if (typeof left === 'number' && typeof right === 'number' && left !== right) return left < right;
-    if (left instanceof Date && right instanceof Date && +left !== +right) return left < right;
-    if (typeof left === 'string' && left !== right) return true;
+/** Whether `b` comes before `a`, as far as that can be told here: the order of text and GUIDs is the server's alone. */
+function falls(a: Row, b: Row, columns: readonly Column[]): boolean {
+  for (const [index, { kind }] of columns.entries()) {
+    const [left, right] = [a[index], b[index]].map((cell) => (kind === 'bigint' ? BigInt(cell as string) : cell));
+    if (kind === 'text' || kind === 'guid') {
+      if (left !== right) return false;
+    } else if (left?.valueOf() !== right?.valueOf()) {
+      return (left as number | bigint | Date) > (right as number | bigint | Date);
+    }
   }
   return false;
 }

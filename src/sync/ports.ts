@@ -63,10 +63,10 @@ export interface Source {
   /** The columns that `page` reads, in order; refuses columns and key types that cannot be read, by name. */
   describe(): Promise<readonly Column[]>;
   /**
-   * At most `limit` rows after the key `after` (its cells in the order of the entity's key; undefined = from the start),
-   * in the server's key order.
+   * At most `limit` rows from the key `from` on (its cells in the order of the entity's key; undefined = from the start),
+   * in the server's key order. The row of that key, and what the server holds equal to it, come along once more.
    */
-  page(after: Row | undefined, limit: number, signal: AbortSignal): Promise<Row[]>;
+  page(from: Row | undefined, limit: number, signal: AbortSignal): Promise<Row[]>;
   /** Rows in the source, counted no further than `atMost`. */
   count(atMost?: number): Promise<number>;
 }
@@ -252,4 +252,6 @@ export interface RunObserver {
   ): void;
   entityEnded?(summary: EntitySummary): void;
   warning?(entity: string, message: string): void;
+  /** Of the run as a whole; `message` is a sentence. */
+  runWarning?(message: string): void;
 }

@@ -19,9 +19,9 @@
 import { randomUUID } from 'node:crypto';
 import pLimit from 'p-limit';
 import { type BatchBuilder, createBatchBuilder } from './batch-builder.ts';
+import { createDiff } from './diff.ts';
 import type { Entity } from './entity.ts';
 import { SyncError } from './errors.ts';
-import { foldKey } from './key.ts';
 import { compileMap, type PayloadMapper } from './map.ts';
 import { type KeyedRow, readPages } from './pages.ts';
 import type {
@@ -34,14 +34,13 @@ import type {
   Outcome,
   RunObserver,
   Source,
-  TrackedKey,
 } from './ports.ts';
 
-/** Rows of one read, where not told. Two pages and `concurrency` + 1 batches are what a run holds in memory. */
+/** Rows of one read at most. Two pages and `concurrency` + 2 batches are what a run holds in memory. */
 const PAGE_ROWS = 5000;
 
-/** Longest EntityId that the ledger's column takes, in UTF-16 units. */
-const MAX_KEY_LENGTH = 255;
+/** Rows of one read at least: small batches tell of wide rows, but each read costs a round trip. */
+const SMALLEST_PAGE_ROWS = 500;
 
 /** The outside of one entity's run. */
 export interface EntityPorts {
@@ -62,7 +61,7 @@ export interface EntityOptions {
   readonly abort: AbortSignal;
   /** Ask the source how many rows it has, for a progress bar. */
   readonly countRows: boolean;
-  /** Rows of one read. */
+  /** Rows of one read, for tests of page borders. */
   readonly pageRows?: number;
 }
 
@@ -111,7 +110,7 @@ export async function runEntity(
     await sender.recover();
     const ended = await sendPending(entity, ports, options, tally, sender);
     await sender.drain();
-    return ended && !options.stop.aborted ? 'done' : 'stopped';
+    return ended && !sender.leftSome ? 'done' : 'stopped';
   } catch (error) {
     await sender.drain().catch(() => {});
     // Reads that were cut off on purpose end in an error of the driver's.
@@ -134,76 +133,59 @@ async function sendPending(
   const key = entity.source.key.map((name) => columnIndex(columns, name));
   await refuseSmallSource(entity, source);
   await warnOfEmptyLedger(entity, ledger, observer);
-  observer.entityStarted?.(entity.name, options.countRows ? await countedRows(source) : undefined);
+  observer.entityStarted?.(entity.name, options.countRows ? await orUndefined(source.count()) : undefined);
 
   const batches = createBatchBuilder(entity.destination, randomUUID);
-  const textKey = key.some((index) => columns[index]?.kind === 'text');
+  const leaveOutTracked = createDiff(ledger, {
+    textKey: key.some((index) => columns[index]?.kind === 'text'),
+    held: sender.held,
+    // So many rows at most are in batches that the ledger does not hold yet.
+    unsettled: (entity.destination.concurrency + 2) * entity.destination.batchSize,
+  });
   const limit = options.limit ?? Number.POSITIVE_INFINITY;
   let taken = 0;
+  let ended = true;
+  let sentAt = new Date();
   const pages = readPages(source, {
     entity: entity.name,
     columns,
     keyIndexes: key,
-    pageRows: options.pageRows ?? PAGE_ROWS,
+    pageRows: options.pageRows ?? pageRowsFor(entity),
     signal: options.abort,
   });
   for await (const page of pages) {
     tally.read += page.length;
-    const { pending, collisions } = await leaveOutTracked(page, ledger, textKey, sender.held);
-    tally.tracked += page.length - pending.length - collisions.length;
+    const { pending, collisions, tracked } = await leaveOutTracked(page);
+    tally.tracked += tracked;
     observer.pageRead?.(entity.name, tally.read, tally.tracked);
     const unsendable: DeadLetter[] = collisions;
     for (const { key, row } of pending) {
       if (options.stop.aborted || taken === limit) break;
-      const mapped = mapRow(mapper, batches, row, sender.sentAt(batches));
+      if (batches.rows === 0) sentAt = new Date();
+      const mapped = mapRow(mapper, batches, row, sentAt);
       if ('reason' in mapped) {
         unsendable.push({ key, ...mapped });
         continue;
       }
       taken += 1;
       const full = batches.add({ key, ...mapped });
-      if (full) await sender.send(full);
+      if (full === undefined) continue;
+      await sender.send(full);
+      sentAt = new Date();
     }
     await recordDeadLetters(unsendable, writes?.ledger, entity, observer, tally);
-    if (options.stop.aborted || taken === limit) break;
+    if (options.stop.aborted || taken === limit) {
+      ended = false;
+      break;
+    }
   }
   const rest = batches.flush();
   if (rest) await sender.send(rest);
-  return !options.stop.aborted && taken < limit;
+  return ended;
 }
 
-/** What the ledger does not hold, and what collides with a key it holds (or with a neighbour in the page). */
-async function leaveOutTracked(
-  page: readonly KeyedRow[],
-  ledger: Pick<Ledger, 'find'>,
-  textKey: boolean,
-  held: ReadonlySet<string>,
-): Promise<{ pending: KeyedRow[]; collisions: DeadLetter[] }> {
-  const tracked = new Map<number, TrackedKey[]>();
-  for (const match of await ledger.find(page.map(({ key }) => key))) {
-    const matches = tracked.get(match.index);
-    if (matches) matches.push(match);
-    else tracked.set(match.index, [match]);
-  }
-  const pending: KeyedRow[] = [];
-  const collisions: DeadLetter[] = [];
-  const seen = new Set<string>();
-  for (const [index, keyed] of page.entries()) {
-    const { key } = keyed;
-    const matches = tracked.get(index);
-    // GUIDs and numbers are the same key in either case; text is compared byte by byte.
-    if (matches?.some((match) => (textKey ? match.key === key : match.key.toLowerCase() === key))) {
-      if (textKey) seen.add(foldKey(key));
-    } else if (matches !== undefined || (textKey && seen.has(foldKey(key)))) {
-      collisions.push({ key, reason: 'its key differs from another one only in case or trailing spaces' });
-    } else if (key.length > MAX_KEY_LENGTH) {
-      collisions.push({ key, reason: `its key is longer than ${MAX_KEY_LENGTH} characters` });
-    } else if (!held.has(key)) {
-      pending.push(keyed);
-      if (textKey) seen.add(foldKey(key));
-    }
-  }
-  return { pending, collisions };
+function pageRowsFor({ destination }: Entity): number {
+  return Math.min(PAGE_ROWS, Math.max(SMALLEST_PAGE_ROWS, destination.batchSize * 2));
 }
 
 function mapRow(
@@ -236,14 +218,6 @@ async function recordDeadLetters(
   );
 }
 
-/** For a progress bar only: a view that is too slow to count is no reason to fail. */
-async function countedRows(source: Source): Promise<number | undefined> {
-  return source.count().catch((error) => {
-    if (error instanceof SyncError) return undefined;
-    throw error;
-  });
-}
-
 async function refuseSmallSource(entity: Entity, source: Source): Promise<void> {
   const { minRows } = entity.source;
   if (minRows === undefined) return;
@@ -256,17 +230,35 @@ async function refuseSmallSource(entity: Entity, source: Source): Promise<void> 
   );
 }
 
+/** Looks through a log that others share, and only to warn: that it takes too long is no reason to fail. */
 async function warnOfEmptyLedger(
   entity: Entity,
   ledger: Pick<Ledger, 'isEmpty' | 'hasLoggedSuccess'>,
   observer: RunObserver,
 ): Promise<void> {
-  if (!(await ledger.isEmpty()) || !(await ledger.hasLoggedSuccess())) return;
-  observer.warning?.(
-    entity.name,
-    `TB_R_SYNC_TRACKING holds no row of ${entity.trackingLabels.join(' or ')}, but TB_R_Log holds successful batches of ${entity.name}: ` +
-      'the receiver may have these rows already, and all of them will be sent again',
-  );
+  if (!(await ledger.isEmpty())) return;
+  const labels = entity.trackingLabels.join(' or ');
+  const logged = await orUndefined(ledger.hasLoggedSuccess());
+  if (logged === true) {
+    observer.warning?.(
+      entity.name,
+      `TB_R_SYNC_TRACKING holds no row of ${labels}, but TB_R_Log holds successful batches of ${entity.name}: ` +
+        'the receiver may have these rows already, and all of them will be sent again',
+    );
+  } else if (logged === undefined) {
+    observer.warning?.(
+      entity.name,
+      `TB_R_SYNC_TRACKING holds no row of ${labels}, and TB_R_Log could not be searched for batches that were sent before`,
+    );
+  }
+}
+
+/** What is good to know but not needed: undefined where the server could not tell. */
+async function orUndefined<T>(answer: Promise<T>): Promise<T | undefined> {
+  return answer.catch((error) => {
+    if (error instanceof SyncError) return undefined;
+    throw error;
+  });
 }
 
 function columnIndex(columns: readonly Column[], name: string): number {
@@ -277,12 +269,12 @@ function columnIndex(columns: readonly Column[], name: string): number {
 
 /** Reserves, delivers and settles batches, `concurrency` at a time. */
 interface Sender {
+  /** Whether a batch was not started any more. */
+  readonly leftSome: boolean;
   /** Keys of batches whose replay was refused in this run: the next run sends them. */
   readonly held: ReadonlySet<string>;
   /** Sends the unresolved batches again, one after the other. */
   recover(): Promise<void>;
-  /** The time of sending of the batch that is being filled. */
-  sentAt(batches: BatchBuilder): Date;
   /** Waits for a free place, then starts; throws what an earlier batch failed with. */
   send(batch: Batch): Promise<void>;
   /** Waits until nothing is in flight; throws what a batch failed with. */
@@ -296,7 +288,7 @@ function createSender(entity: Entity, ports: EntityPorts, options: EntityOptions
   const held = new Set<string>();
   const failures: unknown[] = [];
   let number = 0;
-  let sentAt = new Date();
+  let leftSome = false;
 
   async function deliver(batch: Batch, reserved: boolean): Promise<Outcome['state']> {
     number += 1;
@@ -331,6 +323,9 @@ function createSender(entity: Entity, ports: EntityPorts, options: EntityOptions
 
   return {
     held,
+    get leftSome() {
+      return leftSome;
+    },
     async recover() {
       if (writes === undefined) return;
       for await (const batch of writes.ledger.unresolved()) {
@@ -342,16 +337,15 @@ function createSender(entity: Entity, ports: EntityPorts, options: EntityOptions
         if ((await deliver(batch, true)) !== 'accepted') for (const key of batch.keys) held.add(key);
       }
     },
-    sentAt(batches) {
-      if (batches.rows === 0) sentAt = new Date();
-      return sentAt;
-    },
     async send(batch) {
       // One batch may wait behind those in flight, so that the next page is worked on meanwhile.
       while (inFlight.size > entity.destination.concurrency) await Promise.race(inFlight);
       if (failures.length > 0) throw failures[0];
       const task = slots(async () => {
-        if (options.stop.aborted || failures.length > 0) return;
+        if (options.stop.aborted || failures.length > 0) {
+          leftSome = true;
+          return;
+        }
         try {
           await deliver(batch, false);
         } catch (error) {

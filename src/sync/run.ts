@@ -13,7 +13,7 @@ import type {
   RunSummary,
   Source,
 } from './ports.ts';
-import { emptyTally, runEntity } from './run-entity.ts';
+import { emptyTally, runEntity, type Tally } from './run-entity.ts';
 
 /** The outside of a run. */
 export interface RunPorts {
@@ -39,8 +39,8 @@ export interface RunOptions {
 /**
  * Runs the entities one after the other and returns the summary, exit code included.
  *
- * A failing entity is in the summary and the next one runs; once the log database is gone, the rest are not tried. Throws
- * SyncError LOG_DATABASE_* only where the run could not be stored as started.
+ * A failing entity is in the summary and the next one runs. Throws SyncError LOG_DATABASE_* where the run could not be
+ * stored as started, and what no one expected (a bug), after storing the run as aborted.
  */
 export async function run(
   start: RunStart,
@@ -51,56 +51,56 @@ export async function run(
   const { logDatabase, observer } = ports;
   const startedAt = new Date();
   if (!options.dryRun) await logDatabase.startRun(start);
-  const summaries: EntitySummary[] = [];
-  let lost: SyncError | undefined;
-  for (const entity of entities) {
-    if (options.stop.aborted) break;
-    const summary = await summarize(entity, async (tally) => {
-      if (lost !== undefined) throw lost;
-      return runLocked(start.runId, entity, ports, options, tally);
-    });
-    if (summary.cause instanceof SyncError && summary.cause.code.startsWith('LOG_DATABASE_')) lost = summary.cause;
-    summaries.push(summary.entity);
-    observer.entityEnded?.(summary.entity);
-  }
-  const signal = options.stop.aborted ? (options.stop.reason as NodeJS.Signals) : undefined;
-  const summary: RunSummary = {
+  const entitySummaries: EntitySummary[] = [];
+  const summary = (exitCode: number): RunSummary => ({
     runId: start.runId,
     dryRun: options.dryRun,
     startedAt: startedAt.toISOString(),
     durationMs: Date.now() - startedAt.getTime(),
-    exitCode: exitCodeOfRun({ dryRun: options.dryRun, entities: summaries }, signal),
-    entities: summaries,
-  };
-  if (options.dryRun) return summary;
-  return finish(start.runId, summary, signal, ports);
+    exitCode,
+    entities: entitySummaries,
+  });
+  try {
+    for (const entity of entities) {
+      if (options.stop.aborted) break;
+      const ended = await summarize(entity, (tally) => runLocked(start.runId, entity, ports, options, tally));
+      entitySummaries.push(ended);
+      observer.entityEnded?.(ended);
+    }
+  } catch (error) {
+    if (!options.dryRun) await logDatabase.finishRun(start.runId, 'aborted', 70, summary(70)).catch(() => {});
+    throw error;
+  }
+  const signal = options.stop.aborted ? (options.stop.reason as NodeJS.Signals) : undefined;
+  const ended = summary(exitCodeOfRun({ dryRun: options.dryRun, entities: entitySummaries }, signal));
+  return options.dryRun ? ended : finish(ended, signal, ports);
 }
 
 /** Stores the run's end. Where that fails, the run still returns its summary, with the exit code that says so. */
 async function finish(
-  runId: string,
   summary: RunSummary,
   signal: NodeJS.Signals | undefined,
   { logDatabase, observer }: RunPorts,
 ): Promise<RunSummary> {
   try {
-    await logDatabase.finishRun(runId, signal === undefined ? 'finished' : 'aborted', summary.exitCode, summary);
+    await logDatabase.finishRun(
+      summary.runId,
+      signal === undefined ? 'finished' : 'aborted',
+      summary.exitCode,
+      summary,
+    );
     return summary;
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
-    observer.warning?.('run', `its end could not be stored in TB_R_SYNC_RUN: ${error.message}`);
+    observer.runWarning?.(`The run's end could not be stored in TB_R_SYNC_RUN: ${error.message}`);
     return { ...summary, exitCode: 69 };
   }
 }
 
-type Tally = ReturnType<typeof emptyTally>;
 type EndState = EntitySummary['state'] | { readonly heldBy: LockHolder };
 
 /** Runs `work` and turns its end, good or bad, into a summary. Errors that are no SyncError are bugs and go on up. */
-async function summarize(
-  entity: Entity,
-  work: (tally: Tally) => Promise<EndState>,
-): Promise<{ entity: EntitySummary; cause?: SyncError }> {
+async function summarize(entity: Entity, work: (tally: Tally) => Promise<EndState>): Promise<EntitySummary> {
   const startedAt = new Date();
   const tally = emptyTally();
   const summary = (state: EntitySummary['state'], error?: SyncError): EntitySummary => ({
@@ -113,10 +113,10 @@ async function summarize(
   });
   try {
     const end = await work(tally);
-    return { entity: typeof end === 'string' ? summary(end) : summary('locked', lockHeld(entity, end.heldBy)) };
+    return typeof end === 'string' ? summary(end) : summary('locked', lockHeld(entity, end.heldBy));
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
-    return { entity: summary('failed', error), cause: error };
+    return summary('failed', error);
   }
 }
 
@@ -147,7 +147,7 @@ async function runLocked(
       { ...options, stop: AbortSignal.any([options.stop, lock.lost]) },
       tally,
     );
-    if (lock.lost.aborted && !options.stop.aborted) throw lockLost(entity);
+    if (state === 'stopped' && lock.lost.aborted && !options.stop.aborted) throw lockLost(entity);
     return state;
   } finally {
     await target.close();
@@ -176,7 +176,7 @@ function lockHeld(entity: Entity, { runId, host, processId, since }: LockHolder)
 
 function lockLost(entity: Entity): SyncError {
   return new SyncError(
-    'LOG_DATABASE_UNAVAILABLE',
+    'LOCK_LOST',
     `${entity.name}: the connection that held its lock was closed, so no further batch was started.`,
     'See why the log database closed connections; the next run goes on from here.',
   );

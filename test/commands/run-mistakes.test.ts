@@ -146,6 +146,7 @@ describe('what an installation gets wrong', () => {
     assert.match(entity.stderr, /Users, ActualOrg, ActualEntity, OrgObject, EventsCalendar/);
     assert.equal((await job.run(['run', '--limit', '0'])).code, 64);
     assert.equal((await job.run(['run', '--nope'])).code, 64);
+    assert.equal((await job.run(['run', '--quiet', '--verbose'])).code, 64);
     assert.equal((await job.run(['rum'])).code, 64);
     assert.equal((await job.run([])).code, 64);
   });

@@ -106,6 +106,43 @@ describe('the nightly job over 10,000 rows per entity', () => {
   });
 });
 
+describe('options of run', () => {
+  const server = useSqlServer({ seed: { rows: { Users: 10 } } });
+  const job = useJob(server);
+  before(() => job.run(['migrate']));
+
+  it('--dry-run says what would be sent, and neither sends nor stores', async () => {
+    const { code, summary } = await job.sync('--dry-run');
+    assert.deepEqual([code, summary.entities[0]?.pending, job.receiver.calls().length], [0, 10, 0]);
+    const [stored] = await server.query('log', 'SELECT COUNT(*) AS Runs FROM dbo.TB_R_SYNC_RUN');
+    assert.equal(stored?.Runs, 0);
+  });
+
+  it('--limit and --batch-size hold for each entity, --entity for those named', async () => {
+    const args = ['--entity', 'Users', '--entity', 'OrgObject', '--batch-size', '2', '--limit', '5'];
+    const { code, summary } = await job.sync(...args);
+    assert.equal(code, 0);
+    assert.deepEqual(
+      summary.entities.map(({ entity, state }) => [entity, state]),
+      [
+        ['Users', 'stopped'],
+        ['OrgObject', 'done'],
+      ],
+    );
+    assert.deepEqual(rowsOf(job.receiver.calls()), [2, 2, 1]);
+  });
+
+  it('without --json stdout is a table, and a plain line per batch stands on stderr, the log', async () => {
+    const { code, stdout, stderr } = await job.run(['run', '--verbose']);
+    assert.equal(code, 0);
+    assert.match(stdout, /^Entity .*\nUsers +done +10 +5 +5 /);
+    assert.match(stderr, /info {2}Users: batch 1 accepted \(5 rows, HTTP 200, /);
+    assert.match(stderr, /debug Users: 10 rows read, 5 of them already tracked/);
+    const quiet = await job.run(['run', '--quiet']);
+    assert.doesNotMatch(quiet.stderr, /info|debug/);
+  });
+});
+
 describe('a second batch that is answered with 500', () => {
   const server = useSqlServer({ seed: { rows: 10_000 } });
   const job = useJob(server);

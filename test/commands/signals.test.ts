@@ -25,6 +25,14 @@ test('SIGHUP stops and aborts at once, since a closing console leaves no time', 
   assert.deepEqual([stop.reason, abort.reason], ['SIGHUP', 'SIGHUP']);
 });
 
+test('after an abort a further signal is left to the system, which ends the process', () => {
+  const { signals } = watched();
+  signals.emit('SIGINT', 'SIGINT');
+  assert.equal(signals.listenerCount('SIGINT'), 1);
+  signals.emit('SIGINT', 'SIGINT');
+  assert.deepEqual(signals.eventNames(), []);
+});
+
 test('after dispose nothing listens any more', () => {
   const { signals, dispose } = watched();
   dispose();

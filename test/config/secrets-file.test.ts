@@ -18,6 +18,16 @@ describe('parseSecretsFile', () => {
     });
   });
 
+  test('takes lines of a shell script too, with export before them', () => {
+    assert.deepEqual(
+      [...parseSecretsFile("export A='x;y'\n export  B=1").variables],
+      [
+        ['A', 'x;y'],
+        ['B', '1'],
+      ],
+    );
+  });
+
   test('keeps what stands in quotes as it is', () => {
     assert.deepEqual(variablesOf(`A=" x "\nB='y"z'\nC="\nD=""\nE="a"b"`), {
       A: ' x ',
@@ -42,6 +52,6 @@ describe('parseSecretsFile', () => {
   });
 
   test('tells the numbers of the lines that are none', () => {
-    assert.deepEqual(parseSecretsFile('A=1\nhunter2\nexport B=2\n=3').badLines, [2, 3, 4]);
+    assert.deepEqual(parseSecretsFile('A=1\nhunter2\nexport\n=3').badLines, [2, 3, 4]);
   });
 });

@@ -14,7 +14,7 @@ function logged(watch: (observer: RunObserver) => void): Entry[] {
     (message: string, fields?: Readonly<Record<string, unknown>>): void => {
       entries.push([level, message, fields]);
     };
-  watch(createLogObserver({ info: at('info'), warn: at('warn'), error: at('error') }));
+  watch(createLogObserver({ debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }));
   return entries;
 }
 

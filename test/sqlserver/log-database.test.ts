@@ -157,6 +157,94 @@ describe('the log database', () => {
     });
   });
 
+  describe('locks an entity only where its batches can be settled', () => {
+    const run = (sql: string) => server.execute('log', sql);
+
+    /** Fails to lock, and holds nothing afterwards. */
+    async function refused(t: TestContext, name: string, expected: { code: string; message: RegExp; hint?: RegExp }) {
+      const [first, second] = [await open(t), await open(t)];
+      await assert.rejects(first.lock(entityNamed(name), randomUUID()), expected);
+      await assert.rejects(second.lock(entityNamed(name), randomUUID()), expected);
+      const [row] = await server.query(
+        'log',
+        `SELECT OwnerRunId FROM dbo.TB_R_SYNC_ENTITY WHERE EntityType = N'${name}'`,
+      );
+      assert.deepEqual(row, { OwnerRunId: null });
+    }
+
+    it('and leaves no trace of having tried', async (t) => {
+      const lock = await (await open(t)).lock(entityNamed('Rehearsed'), randomUUID());
+      isLock(lock);
+      assert.equal(await lock.ledger.isEmpty(), true);
+      assert.deepEqual(
+        await server.query('log', "SELECT ID FROM dbo.TB_R_Log WHERE Activity = N'Sync Batch: Rehearsed'"),
+        [],
+      );
+    });
+
+    it('not where TB_R_Log has a column that it cannot fill', async (t) => {
+      await run('ALTER TABLE dbo.TB_R_Log ADD CostCentre int NOT NULL CONSTRAINT DF_CostCentre DEFAULT 0');
+      await run('ALTER TABLE dbo.TB_R_Log DROP CONSTRAINT DF_CostCentre');
+      t.after(() => run('ALTER TABLE dbo.TB_R_Log DROP COLUMN CostCentre'));
+      await refused(t, 'ExtraColumn', {
+        code: 'LOG_DATABASE_REFUSED',
+        message: /^Connection log: dbo\.TB_R_Log takes no row of ExtraColumn \(error 515: /,
+        hint: /must allow NULL or have a default/,
+      });
+    });
+
+    it('not where TB_R_SYNC_TRACKING has a column that it cannot fill', async (t) => {
+      await run('ALTER TABLE dbo.TB_R_SYNC_TRACKING ADD Source int NOT NULL CONSTRAINT DF_Source DEFAULT 0');
+      await run('ALTER TABLE dbo.TB_R_SYNC_TRACKING DROP CONSTRAINT DF_Source');
+      t.after(() => run('ALTER TABLE dbo.TB_R_SYNC_TRACKING DROP COLUMN Source'));
+      await refused(t, 'ExtraTracked', {
+        code: 'LOG_DATABASE_REFUSED',
+        message: /dbo\.TB_R_SYNC_TRACKING takes no row/,
+      });
+    });
+
+    it('not where the ledger lacks a column of the tool’s', async (t) => {
+      await run('ALTER TABLE dbo.TB_R_SYNC_TRACKING DROP COLUMN BatchId');
+      t.after(() => run('ALTER TABLE dbo.TB_R_SYNC_TRACKING ADD BatchId uniqueidentifier NULL'));
+      await refused(t, 'NoColumn', {
+        code: 'LOG_DATABASE_NOT_MIGRATED',
+        message: /dbo\.TB_R_SYNC_TRACKING/,
+        hint: /migrate --print/,
+      });
+    });
+
+    it('not where TB_R_Log is gone', async (t) => {
+      await run("EXEC sp_rename 'dbo.TB_R_Log', 'TB_R_Log_Gone'");
+      t.after(() => run("EXEC sp_rename 'dbo.TB_R_Log_Gone', 'TB_R_Log'"));
+      await refused(t, 'Gone', {
+        code: 'LOG_DATABASE_NOT_MIGRATED',
+        message: /no table dbo\.TB_R_Log/,
+        hint: /migrate --print/,
+      });
+    });
+
+    itOnStandIn('not where one of its tables may not be written', async () => {
+      for (const [match, table] of [
+        [/INSERT INTO dbo\.TB_R_Log/, 'TB_R_Log'],
+        [/INSERT INTO dbo\.TB_R_SYNC_TRACKING/, 'TB_R_SYNC_TRACKING'],
+        [/UPDATE dbo\.TB_R_SYNC_BATCH/, 'TB_R_SYNC_BATCH'],
+        [/DELETE f FROM dbo\.TB_R_SYNC_FAILURE/, 'TB_R_SYNC_FAILURE'],
+      ] as const) {
+        const database = await open();
+        const fault = server.faults.add({ match, action: { error: 229, message: 'The permission was denied.' } });
+        await assert.rejects(database.lock(entityNamed('Denied'), randomUUID()), {
+          code: 'LOG_DATABASE_REFUSED',
+          message: new RegExp(`dbo\\.${table} takes no row of Denied \\(error 229`),
+          hint: /granted/,
+        });
+        fault.remove();
+        const lock = await database.lock(entityNamed('Denied'), randomUUID());
+        isLock(lock);
+        await database.close();
+      }
+    });
+  });
+
   it('gives a ledger for reading without a lock', async (t) => {
     const ledger = (await open(t)).readOnlyLedger(entityNamed('ReadOnly'));
     assert.equal(await ledger.isEmpty(), true);

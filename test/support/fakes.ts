@@ -58,9 +58,9 @@ export function memorySource(
   return {
     reads: 0,
     describe: async () => columns,
-    async page(after, limit) {
+    async page(from, limit) {
       this.reads += 1;
-      const start = after === undefined ? 0 : rows.findLastIndex((row) => keyOf(row) === JSON.stringify(after)) + 1;
+      const start = from === undefined ? 0 : rows.findIndex((row) => keyOf(row) === JSON.stringify(from));
       return rows.slice(start, start + limit);
     },
     count: async (atMost = rows.length) => Math.min(atMost, rows.length),

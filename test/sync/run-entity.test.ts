@@ -196,6 +196,20 @@ describe('text keys', () => {
     assert.deepEqual([...ledger.deadLetters.keys()], ['a ']);
   });
 
+  test('a key that collides with one of a batch that is not settled yet is a dead letter, pages later', async () => {
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    const destination = new MemoryDestination(() => promise);
+    const keys = ['ABC', ...Array.from({ length: 5 }, (_, index) => `b${index}`), 'abc', 'x'];
+    const { ledger, run } = await runOnce({ source: source(keys), entity, destination, options: { pageRows: 2 } });
+    resolve(undefined);
+    await run;
+    assert.deepEqual([...ledger.deadLetters.keys()], ['abc']);
+    assert.deepEqual(
+      destination.sent.flatMap((batch) => batch.keys),
+      keys.filter((key) => key !== 'abc'),
+    );
+  });
+
   test('a key too long for the ledger is a dead letter', async () => {
     const { ledger, run } = await runOnce({ source: source(['k'.repeat(256)]), entity });
     await run;
@@ -221,6 +235,28 @@ test('a source smaller than minRows stops the entity before anything is sent', a
   assert.equal(destination.sent.length, 0);
 });
 
+test('a log that cannot be searched for earlier successes is a warning, no failure', async () => {
+  const ledger = new MemoryLedger();
+  ledger.hasLoggedSuccess = () => Promise.reject(new SyncError('LOG_DATABASE_UNAVAILABLE', 'too slow', 'wait'));
+  const { destination, warnings, run } = await runOnce({ rows: numberedRows(1), ledger });
+  await run;
+  assert.equal(destination.sent.length, 1);
+  assert.match(warnings[0] ?? '', /could not be searched/);
+});
+
+test('rows of a refused replay are not counted as tracked', async () => {
+  const rows = numberedRows(3);
+  const earlier = await runOnce({ rows });
+  await earlier.run;
+  const ledger = new MemoryLedger();
+  const [batch] = earlier.destination.sent;
+  assert.ok(batch);
+  ledger.batches.set(batch.id, { batch, state: 'sending' });
+  const { tally, run } = await runOnce({ rows, ledger, destination: new MemoryDestination(() => 'HTTP 503') });
+  await run;
+  assert.deepEqual([tally.read, tally.tracked, tally.refused], [3, 0, 3]);
+});
+
 test('a source that cannot be counted is sent all the same, without a total', async () => {
   const source = {
     ...memorySource(numberedRows(2)),
@@ -239,6 +275,22 @@ test('an empty ledger beside logged successes is a warning before the first send
   const { warnings, run } = await runOnce({ rows: numberedRows(1), ledger });
   await run;
   assert.match(warnings[0] ?? '', /TB_R_SYNC_TRACKING holds no row of User or Users/);
+});
+
+test('the time of sending goes on when batches are cut by bytes', async () => {
+  const entity = entityOf({ destination: { batchSize: 100, maxBatchBytes: 45 }, map: { at: { sentAt: 'HHmmssfff' } } });
+  const destination = new MemoryDestination(async () => {
+    const start = Date.now();
+    while (Date.now() === start) await new Promise(setImmediate);
+    return undefined;
+  });
+  const { run } = await runOnce({ rows: numberedRows(40), entity, destination });
+  await run;
+  const times = new Set(destination.sent.flatMap((batch) => payloadsOf(batch).map((payload) => payload.at)));
+  assert.ok(
+    destination.sent.length > 15 && times.size > 10,
+    `${times.size} times in ${destination.sent.length} batches`,
+  );
 });
 
 test('--limit sends so many rows and says that it stopped', async () => {

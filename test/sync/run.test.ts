@@ -92,12 +92,12 @@ describe('run', () => {
     assert.ok(database.told.includes('release A'));
   });
 
-  it('does not try the rest once the log database is gone', async () => {
+  it('tries the next entity after one that the log database failed, and ends with 69 where it failed all', async () => {
     const database = new MemoryLogDatabase();
     database.ledgerOf('A').reserve = () => Promise.reject(unreachable());
     const { states, summary } = await runWith({ database });
-    assert.deepEqual([states, summary.exitCode], [['failed', 'failed'], 69]);
-    assert.ok(!database.told.includes('lock B'));
+    assert.deepEqual([states, summary.exitCode], [['failed', 'done'], 1]);
+    assert.equal((await runWith({ database, names: ['A'] })).summary.exitCode, 69);
   });
 
   it('passes over an entity that another run holds, and says who it is', async () => {
@@ -118,8 +118,19 @@ describe('run', () => {
     });
     const sources = { A: memorySource(numberedRows(30)) };
     const { states, summary } = await runWith({ names: ['A'], database, destination, sources });
-    assert.deepEqual([states, summary.exitCode, destination.sent.length], [['failed'], 69, 1]);
+    assert.deepEqual([states, summary.exitCode, destination.sent.length], [['failed'], 1, 1]);
     assert.match(summary.entities[0]?.error?.message ?? '', /held its lock was closed/);
+  });
+
+  it('leaves an entity that had come to its end done, though the connection of its lock was lost meanwhile', async () => {
+    const database = new MemoryLogDatabase();
+    const destination = new MemoryDestination(() => {
+      database.lost.abort();
+      return undefined;
+    });
+    const sources = { A: memorySource(numberedRows(2)) };
+    const { states } = await runWith({ names: ['A'], database, destination, sources });
+    assert.deepEqual(states, ['done']);
   });
 
   it('ends after a signal with its code, as aborted, without the entities that it did not come to', async () => {
@@ -136,7 +147,7 @@ describe('run', () => {
     const database = new MemoryLogDatabase();
     database.finishRun = () => Promise.reject(unreachable());
     const warnings: string[] = [];
-    const { summary } = await runWith({ database, observer: { warning: (_, text) => warnings.push(text) } });
+    const { summary } = await runWith({ database, observer: { runWarning: (text) => warnings.push(text) } });
     assert.deepEqual([summary.exitCode, summary.entities.length], [69, 2]);
     assert.match(warnings.join(), /could not be stored/);
   });
@@ -147,10 +158,11 @@ describe('run', () => {
     assert.deepEqual([summary.entities[0]?.pending, summary.entities[0]?.batches.pending], [4, 2]);
   });
 
-  it('lets an error that nobody expected through, after giving the lock back', async () => {
+  it('lets an error that nobody expected through, after giving the lock back and storing the run as aborted', async () => {
     const database = new MemoryLogDatabase();
     const source = { ...memorySource([]), describe: () => Promise.reject(new TypeError('bug')) };
     await assert.rejects(runWith({ database, sources: { A: source } }), /bug/);
-    assert.ok(database.told.includes('release A'));
+    assert.deepEqual(database.told, ['start', 'lock A', 'release A', 'finish']);
+    assert.deepEqual([database.finished?.state, database.finished?.exitCode], ['aborted', 70]);
   });
 });

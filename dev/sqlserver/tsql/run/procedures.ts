@@ -1,6 +1,6 @@
 /** The system procedures that the stand-in has, but sp_executesql, which batch.ts runs. */
 import type { SqlType } from '../../engine.ts';
-import { type Catalogue, findDatabase, sameName, withObject } from '../catalogue/objects.ts';
+import { sameName, withObject, withoutObject } from '../catalogue/objects.ts';
 import { message, sqlError } from '../errors.ts';
 import { storageLength } from '../functions/session.ts';
 import { nvarchar, spell, types } from '../types.ts';
@@ -141,13 +141,7 @@ const rename: Procedure = {
         }
       : { ...table, name: newName };
     yield* core.write(false, (): void => {
-      let catalogue: Catalogue = core.catalogue;
-      const database = findDatabase(catalogue, table.database);
-      if (database !== undefined) {
-        const objects = new Map([...database.objects].filter(([, object]) => object !== table));
-        catalogue = new Map(catalogue).set(table.database.toLowerCase(), { ...database, objects });
-      }
-      core.changeCatalogue(withObject(catalogue, changed), [table.database]);
+      core.changeCatalogue(withObject(withoutObject(core.catalogue, table), changed), [table.database]);
     });
     return 0n;
   },

@@ -34,6 +34,14 @@ describe('definitions', () => {
     assert.deepEqual(await errorNumbers(session, 'DROP TABLE dbo.B'), [3701]);
   });
 
+  it('change their name by sp_rename, and the old name is gone', async () => {
+    await run(session, 'CREATE TABLE dbo.Old (x int); INSERT dbo.Old VALUES (1)');
+    await run(session, "EXEC sp_rename 'dbo.Old', 'New'");
+    assert.deepEqual(await rows(session, 'SELECT x FROM dbo.New'), [[1]]);
+    assert.deepEqual(await errorNumbers(session, 'SELECT x FROM dbo.Old'), [208]);
+    assert.deepEqual(await rows(session, "SELECT COUNT(*) FROM sys.tables WHERE name IN ('Old', 'New')"), [[1]]);
+  });
+
   it('of columns can be added to a table with rows', async () => {
     await run(session, 'INSERT A VALUES (1), (2)');
     await run(
