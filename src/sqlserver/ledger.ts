@@ -2,13 +2,14 @@
  * The Ledger of one entity while its lock is held: batches are reserved and settled in TB_R_SYNC_BATCH, accepted rows go
  * into TB_R_SYNC_TRACKING, outcomes into TB_R_Log, rows that cannot be sent into TB_R_SYNC_FAILURE.
  */
-import { hash } from 'node:crypto';
+import { hash, randomUUID } from 'node:crypto';
 import { SyncError } from '../sync/errors.ts';
 import type { Batch, Cell, DeadLetter, EntityIdentity, Ledger, Outcome } from '../sync/ports.ts';
 import { type LogColumns, logOutcome, readLogColumns, totalDurationMs } from './activity-log.ts';
 import { binary, blob, bufferOf, cut, guid, int, nvarchar } from './parameters.ts';
 import type { Pool } from './pool.ts';
 import type { Session } from './session.ts';
+import { ERROR_NUMBERS, errorNumber, errorText, isPermissionError } from './statement-error.ts';
 import { packBatch, unpackBatch } from './stored-batch.ts';
 import { fill, type TemporaryTable } from './temporary-table.ts';
 import { createTracking, ENTITY_TYPE_LENGTH, KEYS, labelParameters, placeholders } from './tracking.ts';
@@ -36,8 +37,17 @@ export interface LedgerOwner {
   readonly host: string;
 }
 
+/** A ledger that can find out beforehand whether it will be able to settle. */
+export interface RehearsingLedger extends Ledger {
+  /**
+   * Writes what settling a batch writes, and rolls it back. A settle that fails comes too late: the destination has taken
+   * the batch by then, and takes it again every night. Throws SyncError LOG_DATABASE_* naming the table.
+   */
+  rehearseSettle(): Promise<void>;
+}
+
 /** The ledger of an entity that `owner.runId` has locked: TB_R_SYNC_ENTITY.OwnerRunId says so. */
-export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): Ledger {
+export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): RehearsingLedger {
   const entityType = nvarchar(entity.trackingLabels[0], ENTITY_TYPE_LENGTH);
   const labels = labelParameters(entity);
   const run = guid(runId);
@@ -114,6 +124,11 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
     );
   }
 
+  async function log(session: Session, batch: Batch, outcome: Outcome): Promise<void> {
+    logColumns ??= await readLogColumns(session, pool.settings.name);
+    await logOutcome(session, logColumns, { entity, runId, host, batch, outcome });
+  }
+
   async function hasDeadLetters(session: Session): Promise<boolean> {
     const { rows } = await session.query(
       'SELECT TOP (1) KeyHash FROM dbo.TB_R_SYNC_FAILURE WHERE EntityType = @entityType',
@@ -172,8 +187,6 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
 
     async settle(batch, outcome) {
       await pool.withSession(async (session) => {
-        logColumns ??= await readLogColumns(session, pool.settings.name);
-        const columns = logColumns;
         const accepted = outcome.state === 'accepted';
         if (accepted) {
           anyDeadLetters ??= await hasDeadLetters(session);
@@ -186,8 +199,39 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
             await track(session, batch);
             if (anyDeadLetters) await deleteDeadLetters(session);
           }
-          await logOutcome(session, columns, { entity, runId, host, batch, outcome });
+          await log(session, batch, outcome);
         });
+      });
+    },
+
+    async rehearseSettle() {
+      const batch: Batch = {
+        id: randomUUID(),
+        keys: [randomUUID()],
+        hashes: Buffer.alloc(HASH_LENGTH),
+        offsets: Uint32Array.of(1),
+        body: Buffer.from('[{}]'),
+      };
+      const outcome: Outcome = { state: 'accepted', attempts: [] };
+      const rehearsed = new Error('rehearsed');
+      const into = (table: string, written: Promise<unknown>) =>
+        written.catch((error) => {
+          throw writeError(error, table, entity, pool.settings.name);
+        });
+      await pool.withSession(async (session) => {
+        await into('dbo.TB_R_SYNC_TRACKING', fill(session, KEYS, keyRows(batch, true)));
+        await session
+          .transaction(async () => {
+            await requireOwnership(session);
+            await into('dbo.TB_R_SYNC_BATCH', endBatch(session, batch, outcome));
+            await into('dbo.TB_R_SYNC_TRACKING', track(session, batch));
+            await into('dbo.TB_R_SYNC_FAILURE', deleteDeadLetters(session));
+            await into('dbo.TB_R_Log', log(session, batch, outcome));
+            throw rehearsed;
+          })
+          .catch((error) => {
+            if (error !== rehearsed) throw error;
+          });
       });
     },
 
@@ -221,6 +265,23 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
       });
     },
   };
+}
+
+/** What writing into a table failed with, where the server said so; else as it is. */
+function writeError(error: unknown, table: string, entity: EntityIdentity, connectionName: string): unknown {
+  const number = errorNumber(error);
+  if (number === undefined) return error;
+  const isMissing = number === ERROR_NUMBERS.invalidObject || number === ERROR_NUMBERS.invalidColumn;
+  return new SyncError(
+    isMissing ? 'LOG_DATABASE_NOT_MIGRATED' : 'LOG_DATABASE_REFUSED',
+    `Connection ${connectionName}: ${table} takes no row of ${entity.name} (error ${number}: ${errorText(error)})`,
+    isMissing
+      ? 'Have a DBA run what `tamhr-sync migrate --print` prints; where a view or synonym stands for the table, it needs the same columns.'
+      : isPermissionError(error)
+        ? 'Have SELECT, INSERT, UPDATE and DELETE on it granted to the user of this connection. Nothing was sent.'
+        : 'Columns that are not of the tool must allow NULL or have a default, and a trigger must let the row pass. Nothing was sent.',
+    { cause: error },
+  );
 }
 
 /** The first half of SHA-256 of a key's text, as TB_R_SYNC_FAILURE identifies it. */

@@ -99,8 +99,9 @@ async function lockEntity(
     }
   });
   if (session === undefined) return { heldBy: await locks.use((session) => readHolder(session, entityType)) };
-  return {
-    ledger: createLedger(pool, { entity, runId, host: hostname() }),
+  const ledger = createLedger(pool, { entity, runId, host: hostname() });
+  const lock: EntityLock = {
+    ledger,
     lost: session.ended,
     async release() {
       try {
@@ -112,6 +113,12 @@ async function lockEntity(
       }
     },
   };
+  await ledger.rehearseSettle().catch(async (error) => {
+    // Where this fails too, it has closed the connection that holds the lock.
+    await lock.release().catch(() => {});
+    throw error;
+  });
+  return lock;
 }
 
 /** An owner that is still named died without giving up: else the lock would not have been free. */

@@ -130,7 +130,7 @@ export async function columnsOf(
     throw new SyncError(
       'LOG_DATABASE_NOT_MIGRATED',
       `Connection ${connectionName}: the log database has no table ${table}.`,
-      'Check the database in the connection string; where it is right, run `tamhr-sync migrate`.',
+      'Check the database in the connection string; where it is right, run `tamhr-sync migrate`, or, where the table was dropped since, what `tamhr-sync migrate --print` prints.',
       { cause: error },
     );
   }
