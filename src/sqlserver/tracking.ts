@@ -1,14 +1,12 @@
 /** Reading TB_R_SYNC_TRACKING: which keys the ledger holds. Works before `migrate` too, for a first dry run. */
 import { SyncError } from '../sync/errors.ts';
+import { LEDGER_KEY_LENGTH } from '../sync/key.ts';
 import type { EntityIdentity, Ledger, TrackedKey } from '../sync/ports.ts';
 import { nvarchar, type Parameters } from './parameters.ts';
 import type { Pool } from './pool.ts';
 import type { ColumnDescription, Session } from './session.ts';
 import { ERROR_NUMBERS, errorNumber } from './statement-error.ts';
 import { fill, type TemporaryTable } from './temporary-table.ts';
-
-/** Longest EntityId. */
-const ENTITY_ID_LENGTH = 255;
 
 /** Longest EntityType. */
 export const ENTITY_TYPE_LENGTH = 100;
@@ -19,12 +17,12 @@ export const ENTITY_TYPE_LENGTH = 100;
  */
 export const KEYS: TemporaryTable = {
   name: '#tamhr_keys',
-  definition: `SELECT TOP (0) 0 AS Ord, CAST(EntityId AS nvarchar(${ENTITY_ID_LENGTH})) AS EntityId,
+  definition: `SELECT TOP (0) 0 AS Ord, CAST(EntityId AS nvarchar(${LEDGER_KEY_LENGTH})) AS EntityId,
     CAST(NULL AS binary(16)) AS RowHash, CAST(NULL AS binary(16)) AS KeyHash
     INTO #tamhr_keys FROM dbo.TB_R_SYNC_TRACKING`,
   columns: [
     { name: 'Ord', type: 'Int', nullable: false },
-    { name: 'EntityId', type: 'NVarChar', length: ENTITY_ID_LENGTH, nullable: false },
+    { name: 'EntityId', type: 'NVarChar', length: LEDGER_KEY_LENGTH, nullable: false },
     { name: 'RowHash', type: 'Binary', length: 16, nullable: true },
     { name: 'KeyHash', type: 'Binary', length: 16, nullable: true },
   ],
@@ -82,7 +80,7 @@ export function createTracking(
     },
     async find(keys) {
       // A longer key is in no ledger.
-      const rows = keys.flatMap((key, index) => (key.length > ENTITY_ID_LENGTH ? [] : [[index, key, null, null]]));
+      const rows = keys.flatMap((key, index) => (key.length > LEDGER_KEY_LENGTH ? [] : [[index, key, null, null]]));
       if (rows.length === 0) return [];
       return pool.withSession(async (session) => {
         hashColumn ??= await findHashColumn(session, pool.settings.name);
