@@ -11,6 +11,16 @@ const LOCK_RESOURCE = 'tamhr-sync:migrate';
 /** How long a second `migrate` waits for the first. */
 const LOCK_TIMEOUT_MS = 60_000;
 
+/** What the migrations leave behind. */
+const TABLES = [
+  'TB_R_Log',
+  'TB_R_SYNC_BATCH',
+  'TB_R_SYNC_ENTITY',
+  'TB_R_SYNC_FAILURE',
+  'TB_R_SYNC_RUN',
+  'TB_R_SYNC_TRACKING',
+];
+
 /** What `migrate` found and did. */
 export interface MigrateResult {
   /** Not recorded before; applied now, unless it was only asked for. */
@@ -22,7 +32,8 @@ export interface MigrateResult {
 /**
  * Applies what is pending; with `check` it only says what is.
  *
- * Throws SyncError LOG_DATABASE_UNAVAILABLE, LOG_DATABASE_REFUSED (no permission, or the lock not to be had in a minute),
+ * Throws SyncError LOG_DATABASE_UNAVAILABLE, LOG_DATABASE_REFUSED (no permission, a table lost, or the lock not to be had
+ * in a minute),
  * LOG_DATABASE_NOT_MIGRATED (migrated by a newer version) and MIGRATION_CHANGED.
  */
 export async function migrate(
@@ -36,7 +47,9 @@ export async function migrate(
       const compare = async () => {
         const applied = await appliedMigrations(session);
         refuseChanged(migrations, applied);
-        return pendingOf(migrations, applied, settings.name);
+        const result = pendingOf(migrations, applied, settings.name);
+        if (result.pending.length === 0) await refuseMissingTables(session, settings.name);
+        return result;
       };
       if (check) return compare();
       await lock(session, settings);
@@ -112,6 +125,18 @@ function refuseChanged(migrations: readonly Migration[], applied: readonly Appli
       'Restore the file from the release; changes to the database belong into a new file.',
     );
   }
+}
+
+/** A database that was migrated, and lost a table since. */
+async function refuseMissingTables(session: Session, connectionName: string): Promise<void> {
+  const { rows } = await session.query(`SELECT ${TABLES.map((table) => `OBJECT_ID(N'dbo.${table}')`).join(', ')}`);
+  const missing = TABLES.filter((_, index) => rows[0]?.[index] === null);
+  if (missing.length === 0) return;
+  throw new SyncError(
+    'LOG_DATABASE_REFUSED',
+    `Connection ${connectionName}: the log database was migrated, but dbo.${missing.join(', dbo.')} ${missing.length === 1 ? 'is' : 'are'} gone since.`,
+    'Restore it from a backup: with an empty ledger all rows are sent again. To begin with empty tables, delete the rows of dbo.TB_R_SYNC_SCHEMA and run `tamhr-sync migrate`.',
+  );
 }
 
 async function apply(session: Session, migration: Migration): Promise<void> {

@@ -57,6 +57,20 @@ describe('migrating a log database', () => {
     const settings = await settingsOf(server.connectionString('mdm'));
     assert.deepEqual((await migrate(settings, { check: true })).pending, []);
   });
+
+  it('that lost a table since says so, and what to do', async () => {
+    await server.execute('mdm', 'DROP TABLE dbo.TB_R_Log; DROP TABLE dbo.TB_R_SYNC_TRACKING');
+    const settings = await settingsOf(server.connectionString('mdm'));
+    for (const check of [true, false]) {
+      await assert.rejects(migrate(settings, { check }), {
+        code: 'LOG_DATABASE_REFUSED',
+        message: /dbo\.TB_R_Log, dbo\.TB_R_SYNC_TRACKING are gone/,
+      });
+    }
+    await server.execute('mdm', 'DELETE FROM dbo.TB_R_SYNC_SCHEMA');
+    await migrate(settings, { check: false });
+    assert.deepEqual(await tables('mdm'), TABLES);
+  });
 });
 
 describe('migrating the log database of the old job', () => {
