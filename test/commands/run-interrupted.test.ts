@@ -93,8 +93,8 @@ describe('a run that is interrupted', () => {
     const taken = [...job.receiver.accepted('/users').values()];
     assert.equal(taken.length, 9000);
     assert.ok(taken.every(({ times }) => times === 1));
-    const [tracked] = await server.query('log', 'SELECT COUNT(*) AS Rows FROM dbo.TB_R_SYNC_TRACKING');
-    assert.equal(tracked?.Rows, 9000);
+    const [tracked] = await server.query('log', 'SELECT COUNT(*) AS Tracked FROM dbo.TB_R_SYNC_TRACKING');
+    assert.equal(tracked?.Tracked, 9000);
   }
 
   it('keeps a second run of the same entity out, which ends with 75 and says who runs since when', async () => {

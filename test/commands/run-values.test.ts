@@ -27,7 +27,7 @@ const COLUMNS: readonly (readonly [name: string, type: string, literal: string, 
   ['LastTick', 'datetime', "'2026-03-08T23:59:59.997'", '"2026-03-08T23:59:59.997"'],
   ['Minute', 'smalldatetime', "'2026-11-23T02:30:00'", '"2026-11-23T02:30:00"'],
   ['DateTime2', 'datetime2(7)', "'2026-03-08T02:30:00.1230000'", '"2026-03-08T02:30:00.123"'],
-  ['Offset', 'datetimeoffset(3)', "'2026-11-23T00:00:00.000 +07:00'", '"2026-11-22T17:00:00Z"'],
+  ['Offset', 'datetimeoffset(3)', "'2026-11-23 00:00:00.000 +07:00'", '"2026-11-22T17:00:00Z"'],
 ];
 
 const camel = (name: string) => name.charAt(0).toLowerCase() + name.slice(1);
