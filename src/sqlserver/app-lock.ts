@@ -3,6 +3,11 @@ import { SyncError } from '../sync/errors.ts';
 import { int, nvarchar } from './parameters.ts';
 import type { Session } from './session.ts';
 
+/** The name of an entity's lock; `entityType` is its first tracking label. */
+export function entityLock(entityType: string): string {
+  return `tamhr-sync:${entityType}`;
+}
+
 /** Longest resource name. */
 const RESOURCE_LENGTH = 255;
 
@@ -33,4 +38,12 @@ export async function releaseAppLock(session: Session, resource: string): Promis
   await session.query(`EXEC sp_releaseapplock @Resource = @resource, @LockOwner = N'Session';`, {
     resource: nvarchar(resource, RESOURCE_LENGTH),
   });
+}
+
+/** Whether nobody holds the lock at this moment. */
+export async function isAppLockFree(session: Session, resource: string): Promise<boolean> {
+  const { rows } = await session.query(`SELECT APPLOCK_TEST(N'public', @resource, N'Exclusive', N'Session');`, {
+    resource: nvarchar(resource, RESOURCE_LENGTH),
+  });
+  return rows[0]?.[0] === 1;
 }

@@ -2,6 +2,7 @@
 import type { EntityError, EntityHistory, History, RunCounts, RunRecord, RunState } from '../sync/history.ts';
 import { maskQuoted } from '../sync/mask.ts';
 import type { Cell, EntityIdentity, EntitySummary, Row, RunSummary } from '../sync/ports.ts';
+import { entityLock, isAppLockFree } from './app-lock.ts';
 import { int, nvarchar, type Parameters } from './parameters.ts';
 import type { Pool } from './pool.ts';
 import type { Session } from './session.ts';
@@ -14,9 +15,15 @@ const RUNS_SEARCHED = 100;
 export async function readHistory(pool: Pool, entities: readonly EntityIdentity[], runs: number): Promise<History> {
   return pool.withSession(async (session) => {
     const tables = await existingTables(session);
-    const found = tables.tool ? await readRuns(session, Math.max(runs, RUNS_SEARCHED)) : [];
+    const owners = new Map<EntityIdentity, Owner>();
+    for (const entity of tables.tool ? entities : []) {
+      const owner = await readOwner(session, entity);
+      if (owner) owners.set(entity, owner);
+    }
+    const dead = new Set([...owners.values()].filter(({ isDead }) => isDead).map(({ runId }) => runId));
+    const found = tables.tool ? await readRuns(session, Math.max(runs, RUNS_SEARCHED), dead) : [];
     const histories: EntityHistory[] = [];
-    for (const entity of entities) histories.push(await readEntity(session, entity, tables, found));
+    for (const entity of entities) histories.push(await readEntity(session, entity, tables, owners.get(entity), found));
     return { migrated: tables.tool, entities: histories, runs: found.slice(0, runs).map(({ record }) => record) };
   });
 }
@@ -51,7 +58,8 @@ function parsedSummary(json: string | null): RunSummary | undefined {
   }
 }
 
-async function readRuns(session: Session, limit: number): Promise<FoundRun[]> {
+/** Runs in `dead` cannot say any more that they are not running. */
+async function readRuns(session: Session, limit: number, dead: ReadonlySet<string>): Promise<FoundRun[]> {
   const { rows } = await session.query(
     `SELECT TOP (@limit) RunId, StartedAt, FinishedAt, State, ExitCode, Host, ProcessId, Version, Arguments, Summary
      FROM dbo.TB_R_SYNC_RUN ORDER BY StartedAt DESC, RunId`,
@@ -63,7 +71,7 @@ async function readRuns(session: Session, limit: number): Promise<FoundRun[]> {
       runId: runId as string,
       startedAt: startedAt as Date,
       ...(finishedAt !== null && { finishedAt: finishedAt as Date }),
-      state: state as RunState,
+      state: state === 'running' && dead.has(runId as string) ? 'aborted' : (state as RunState),
       ...(exitCode !== null && { exitCode: exitCode as number }),
       host: host as string,
       processId: processId as number,
@@ -79,6 +87,7 @@ async function readEntity(
   session: Session,
   entity: EntityIdentity,
   tables: Tables,
+  owner: Owner | undefined,
   runs: readonly FoundRun[],
 ): Promise<EntityHistory> {
   const trackedRows = tables.tracking ? await countTracked(session, entity) : 0;
@@ -88,7 +97,6 @@ async function readEntity(
   }
   const entityType = { entityType: nvarchar(entity.trackingLabels[0], ENTITY_TYPE_LENGTH) };
   const batches = await readBatches(session, entityType);
-  const owner = await readOwner(session, entityType);
   const lastRun = await readLastRun(session, entity, entityType, owner?.runId, runs);
   const lastGoodRunAt = findLastGoodRun(entity, runs);
   const lastError = newest([batches.lastError, findLastStop(entity, runs)]);
@@ -107,7 +115,7 @@ async function readEntity(
       `SELECT COUNT_BIG(*) FROM dbo.TB_R_SYNC_FAILURE WHERE EntityType = @entityType AND State = N'waiting'`,
       entityType,
     ),
-    ...(owner && { lockedSince: owner.since }),
+    ...(owner && !owner.isDead && { lockedSince: owner.since }),
   };
 }
 
@@ -170,16 +178,23 @@ async function readUnresolved(session: Session, entity: EntityIdentity): Promise
   }));
 }
 
-async function readOwner(
-  session: Session,
-  entityType: Parameters,
-): Promise<{ readonly runId: string; readonly since: Date } | undefined> {
+/** The run that TB_R_SYNC_ENTITY names. It is dead where its lock could be had: the lock ends with its connection. */
+interface Owner {
+  readonly runId: string;
+  readonly since: Date;
+  readonly isDead: boolean;
+}
+
+async function readOwner(session: Session, entity: EntityIdentity): Promise<Owner | undefined> {
+  const [entityType] = entity.trackingLabels;
   const { rows } = await session.query(
     'SELECT OwnerRunId, LockedAt FROM dbo.TB_R_SYNC_ENTITY WHERE EntityType = @entityType AND OwnerRunId IS NOT NULL',
-    entityType,
+    { entityType: nvarchar(entityType, ENTITY_TYPE_LENGTH) },
   );
   const [runId, since] = rows[0] ?? [];
-  return runId === undefined ? undefined : { runId: runId as string, since: since as Date };
+  if (runId === undefined) return undefined;
+  const isDead = await isAppLockFree(session, entityLock(entityType));
+  return { runId: runId as string, since: since as Date, isDead };
 }
 
 /** The newest run that came to this entity: by its summary, or, where it has none, by its batches and its lock. */

@@ -2,7 +2,7 @@
 import { hostname } from 'node:os';
 import type { ConnectionSettings } from '../sync/connection.ts';
 import type { EntityIdentity, EntityLock, LockHolder, LogDatabase } from '../sync/ports.ts';
-import { acquireAppLock, releaseAppLock } from './app-lock.ts';
+import { acquireAppLock, entityLock, releaseAppLock } from './app-lock.ts';
 import { connect } from './connect.ts';
 import { createLedger } from './ledger.ts';
 import { requireMigrated } from './migrate.ts';
@@ -87,7 +87,7 @@ async function lockEntity(
   runId: string,
 ): Promise<EntityLock | { readonly heldBy: LockHolder }> {
   const entityType = entity.trackingLabels[0];
-  const resource = `tamhr-sync:${entityType}`;
+  const resource = entityLock(entityType);
   const session = await locks.use(async (session) => {
     if (!(await acquireAppLock(session, resource, 0))) return undefined;
     try {

@@ -1,7 +1,7 @@
 /** What the log database tells of runs in the past: the shapes that `status` reads and the report renders. */
 import type { EntitySummary } from './ports.ts';
 
-/** TB_R_SYNC_RUN.State: `aborted` was stopped by a signal, or died and was found dead by the next run. */
+/** As TB_R_SYNC_RUN.State: `aborted` was stopped by a signal, or died; a dead run is known by its lock, which is free. */
 export type RunState = 'running' | 'finished' | 'aborted';
 
 /** One run. Counts are over all its entities, from its summary; absent where it died before it wrote one. */

@@ -182,7 +182,7 @@ export interface LogDatabase {
   startRun(run: RunStart): Promise<void>;
   finishRun(runId: string, state: 'finished' | 'aborted', exitCode: number, summary: RunSummary): Promise<void>;
   /** Takes the entity's lock without waiting, or says who holds it. */
-  lock(entityType: EntityIdentity, runId: string): Promise<EntityLock | { readonly heldBy: LockHolder }>;
+  lock(entity: EntityIdentity, runId: string): Promise<EntityLock | { readonly heldBy: LockHolder }>;
   /** The ledger for reading only, without a lock: for dry runs. */
   readOnlyLedger(entity: EntityIdentity): Pick<Ledger, 'find' | 'isEmpty' | 'hasLoggedSuccess'>;
   close(): Promise<void>;

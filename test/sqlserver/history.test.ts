@@ -190,6 +190,21 @@ describe('the history', () => {
     assert.equal((await historyOf(relabelled)).unresolved[0]?.batchId, left.id);
   });
 
+  it('takes a run for aborted whose lock nobody holds any more, before the next run finds it dead', async () => {
+    const entity = entityNamed('Killed');
+    const { settings } = await pool();
+    const killed = createLogDatabase(createPool(settings, 'LOG_DATABASE', 2));
+    const runId = randomUUID();
+    await killed.startRun({ runId, host: 'worker-1', processId: 1, version: '0.1.0', arguments: 'run' });
+    await killed.lock(entity, runId);
+    const alive = await historyOf(entity);
+    assert.deepEqual([alive.lastRun?.run.state, alive.lockedSince !== undefined], ['running', true]);
+    await killed.close();
+    const dead = await historyOf(entity);
+    assert.deepEqual([dead.lastRun?.run.runId, dead.lastRun?.run.state], [runId, 'aborted']);
+    assert.equal(dead.lockedSince, undefined);
+  });
+
   it('lists the newest runs first, as many as were asked for', async () => {
     const { runs } = await readHistory(await pool(), [], 3);
     assert.equal(runs.length, 3);
