@@ -143,9 +143,17 @@ function commandLine(options: RunCommandOptions): string {
 }
 
 function both(first: RunObserver, second: RunObserver): RunObserver {
-  const events = ['entityStarted', 'pageRead', 'batchEnded', 'entityEnded', 'warning', 'runWarning'] as const;
+  const forwarded: Record<keyof RunObserver, true> = {
+    entityStarted: true,
+    pageRead: true,
+    batchEnded: true,
+    entityEnded: true,
+    warning: true,
+    runWarning: true,
+  };
+  const events = Object.keys(forwarded) as (keyof RunObserver)[];
   const tell =
-    (event: (typeof events)[number]) =>
+    (event: keyof RunObserver) =>
     (...details: never[]) => {
       for (const observer of [first, second])
         (observer[event] as ((...details: never[]) => void) | undefined)?.(...details);

@@ -206,7 +206,7 @@ function tlsWarnings(connections: readonly ConnectionSettings[]): string[] {
 
 function insecureWarnings(entities: readonly Entity[]): string[] {
   const names = entities
-    .filter(({ destination: { url } }) => url.startsWith('http:') && !isLoopback(new URL(url)))
+    .filter(({ destination: { url } }) => new URL(url).protocol === 'http:' && !isLoopback(new URL(url)))
     .map(({ name }) => name);
   return names.length === 0 ? [] : [`entity ${names.join(', ')}: sent without TLS (allowInsecure)`];
 }

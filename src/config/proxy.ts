@@ -26,7 +26,8 @@ export function parseProxy(text: string): URL | undefined {
 
 /**
  * What the environment says of a destination's URL: HTTPS_PROXY or HTTP_PROXY by the URL's scheme, the lower-case name first.
- * It never says anything of this machine: no proxy leads back to it. Of several programs' ways this is curl's, with Go's
+ * It never says anything of this machine: no proxy leads back to it. Of several programs' ways this is curl's (but for upper-case
+ * HTTP_PROXY, which it does not read), with Go's
  * exception for loopback: https://curl.se/docs/manpage.html#ENVIRONMENT, https://pkg.go.dev/net/http#ProxyFromEnvironment
  */
 export function proxyFromEnvironment(url: URL, variable: Variable): { name: string; value: string } | undefined {

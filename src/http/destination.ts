@@ -46,6 +46,8 @@ export function createDestination(config: DestinationConfig, { version, redact }
       const dispatcher = await opened;
       const body = config.compression === 'gzip' ? await compressed(batch.body) : batch.body;
       const cut = AbortSignal.any([signal, deadline]);
+      // Aborted before anybody listens for it: undici would connect first.
+      cut.throwIfAborted();
       const request = dispatcher.request({
         origin: url.origin,
         method: config.method,
@@ -81,7 +83,9 @@ export function createDestination(config: DestinationConfig, { version, redact }
       return { startedAt, durationMs: Math.round(performance.now() - start), ...answer };
     },
     async close() {
-      await (await opened)?.destroy();
+      // Why it could not be opened was told by the attempts.
+      const dispatcher = await opened?.catch(() => undefined);
+      await dispatcher?.destroy();
     },
   };
 }

@@ -11,7 +11,7 @@ import { printable, type TableColumn, table, widthOf, wrap } from './terminal-te
 export function summaryText(summary: RunSummary, columns?: number): string {
   const width = widthOf(columns);
   const { dryRun, entities } = summary;
-  const notes = entities.flatMap((entity) => notesOf(entity, summary).flatMap((note) => noteLines(note, width)));
+  const notes = entities.flatMap((entity) => notesOf(entity, dryRun).flatMap((note) => noteLines(note, width)));
   const lines = [
     ...(dryRun ? ['Dry run: nothing was sent or stored.', ''] : []),
     ...(entities.length === 0 ? ['No entity was run.'] : entityTable(summary, width)),
@@ -57,14 +57,14 @@ interface Note {
   readonly hint?: string;
 }
 
-function notesOf(entity: EntitySummary, { dryRun, exitCode }: RunSummary): Note[] {
+function notesOf(entity: EntitySummary, dryRun: boolean): Note[] {
   const { refused, unresolved, newDeadLetters, oldDeadLetters, batches, error } = entity;
   const rowsIn = (rows: number, count: number) =>
     `${formatQuantity(rows, 'row')} in ${formatQuantity(count, 'batch', 'batches')}`;
   const notes: Note[] = [];
   if (error !== undefined) notes.push({ text: error.message, hint: error.hint });
-  if (entity.state === 'stopped' && exitCode !== 130 && exitCode !== 143) {
-    notes.push({ text: 'stopped at --limit; the rows beyond it are left for the next run.' });
+  if (entity.state === 'stopped') {
+    notes.push({ text: 'stopped before the end of the source was reached; what is left is for the next run.' });
   }
   if (refused > 0) {
     notes.push({ text: `${rowsIn(refused, batches.refused)} were refused; the next run sends them again.` });

@@ -187,14 +187,21 @@ interface Owner {
 
 async function readOwner(session: Session, entity: EntityIdentity): Promise<Owner | undefined> {
   const [entityType] = entity.trackingLabels;
-  const { rows } = await session.query(
-    'SELECT OwnerRunId, LockedAt FROM dbo.TB_R_SYNC_ENTITY WHERE EntityType = @entityType AND OwnerRunId IS NOT NULL',
-    { entityType: nvarchar(entityType, ENTITY_TYPE_LENGTH) },
-  );
-  const [runId, since] = rows[0] ?? [];
-  if (runId === undefined) return undefined;
-  const isDead = await isAppLockFree(session, entityLock(entityType));
-  return { runId: runId as string, since: since as Date, isDead };
+  const named = async () => {
+    const { rows } = await session.query(
+      'SELECT OwnerRunId, LockedAt FROM dbo.TB_R_SYNC_ENTITY WHERE EntityType = @entityType AND OwnerRunId IS NOT NULL',
+      { entityType: nvarchar(entityType, ENTITY_TYPE_LENGTH) },
+    );
+    const [runId, since] = rows[0] ?? [];
+    return runId === undefined ? undefined : { runId: runId as string, since: since as Date };
+  };
+  const owner = await named();
+  if (owner === undefined || !(await isAppLockFree(session, entityLock(entityType)))) {
+    return owner && { ...owner, isDead: false };
+  }
+  // It may have given the lock up since the first look; then it is named no more.
+  const still = await named();
+  return still && { ...still, isDead: still.runId === owner.runId };
 }
 
 /** The newest run that came to this entity: by its summary, or, where it has none, by its batches and its lock. */

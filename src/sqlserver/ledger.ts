@@ -278,7 +278,7 @@ function writeError(error: unknown, table: string, entity: EntityIdentity, conne
     isMissing
       ? 'Have a DBA run what `tamhr-sync migrate --print` prints; where a view or synonym stands for the table, it needs the same columns.'
       : isPermissionError(error)
-        ? 'Have SELECT, INSERT, UPDATE and DELETE on it granted to the user of this connection. Nothing was sent.'
+        ? `Have ${table === 'dbo.TB_R_Log' ? 'SELECT and INSERT' : 'SELECT, INSERT, UPDATE and DELETE'} on it granted to the user of this connection. Nothing was sent.`
         : 'Columns that are not of the tool must allow NULL or have a default, and a trigger must let the row pass. Nothing was sent.',
     { cause: error },
   );

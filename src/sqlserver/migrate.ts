@@ -33,8 +33,7 @@ export interface MigrateResult {
  * Applies what is pending; with `check` it only says what is.
  *
  * Throws SyncError LOG_DATABASE_UNAVAILABLE, LOG_DATABASE_REFUSED (no permission, a table lost, or the lock not to be had
- * in a minute),
- * LOG_DATABASE_NOT_MIGRATED (migrated by a newer version) and MIGRATION_CHANGED.
+ * in a minute), LOG_DATABASE_NOT_MIGRATED (migrated by a newer version) and MIGRATION_CHANGED.
  */
 export async function migrate(
   settings: ConnectionSettings,

@@ -44,13 +44,15 @@ export function createDiff(
       // GUIDs and numbers are the same key in either case.
       if (matches?.some((match) => (textKey ? match.key === key : match.key.toLowerCase() === key))) {
         diff.tracked += 1;
-      } else if (matches !== undefined || (textKey && underWay.has(foldKey(key)))) {
-        collides(key, 'its key differs from another one only in what the ledger does not tell apart, such as case');
+      } else if (matches !== undefined) {
+        collides(key, 'its key differs from a tracked one only in what the ledger does not tell apart, such as case');
+      } else if (textKey && underWay.has(foldKey(key))) {
+        collides(key, 'its key may be one with another of this run to the ledger, such as in case; the next run knows');
       } else if (key.length > LEDGER_KEY_LENGTH) {
         collides(key, `its key is longer than ${LEDGER_KEY_LENGTH} characters`);
-      } else if (!held.has(key)) {
-        diff.pending.push(keyed);
+      } else {
         if (textKey) underWay.add(foldKey(key));
+        if (!held.has(key)) diff.pending.push(keyed);
       }
     }
     for (const oldest of underWay) {

@@ -4,8 +4,9 @@
  */
 
 /**
- * Stable codes, in the groups that exit-codes.ts knows: USAGE 64, CONFIG 78, LOG_DATABASE 69, SOURCE (69 when every
- * source fails), LOCK (75 when every entity is locked), LOST (another run took over).
+ * Stable codes, in the groups that exit-codes.ts knows: USAGE 64, CONFIG and SECRET 78, LOG_DATABASE and SOURCE (69 when
+ * every entity fails so), LOCK_HELD (75 when every entity is locked). LOCK_LOST: the lock's connection was closed, or
+ * another run has taken over.
  */
 export type ErrorCode =
   | 'USAGE'
@@ -29,8 +30,8 @@ export type ErrorCode =
 /**
  * Something that stops a run, an entity or a command, told to a person.
  *
- * `message` is one sentence that says what happened and where; `hint` one that says what to do. Neither holds a secret
- * or a value of a row.
+ * `message` is one sentence that says what happened and where; `hint` one that says what to do. Neither holds a secret,
+ * nor of a row more than its key.
  */
 export class SyncError extends Error {
   readonly code: ErrorCode;

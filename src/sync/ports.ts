@@ -181,7 +181,10 @@ export interface LogDatabase {
   /** Stores the run as running; throws LOG_DATABASE_NOT_MIGRATED where tables are missing. */
   startRun(run: RunStart): Promise<void>;
   finishRun(runId: string, state: 'finished' | 'aborted', exitCode: number, summary: RunSummary): Promise<void>;
-  /** Takes the entity's lock without waiting, or says who holds it. */
+  /**
+   * Takes the entity's lock without waiting, or says who holds it; then rehearses a settle and rolls it back. Throws
+   * LOG_DATABASE_* where that fails: what cannot be recorded must not be sent.
+   */
   lock(entity: EntityIdentity, runId: string): Promise<EntityLock | { readonly heldBy: LockHolder }>;
   /** The ledger for reading only, without a lock: for dry runs. */
   readOnlyLedger(entity: EntityIdentity): Pick<Ledger, 'find' | 'isEmpty' | 'hasLoggedSuccess'>;

@@ -171,6 +171,7 @@ async function sendPending(
       const full = batches.add({ key, ...mapped });
       if (full === undefined) continue;
       await sender.send(full);
+      // Where bytes cut the batch, its successor holds a row already, and would keep the old time.
       sentAt = new Date();
     }
     await recordDeadLetters(unsendable, writes?.ledger, entity, observer, tally);

@@ -150,8 +150,7 @@ async function runLocked(
     if (state === 'stopped' && lock.lost.aborted && !options.stop.aborted) throw lockLost(entity);
     return state;
   } finally {
-    await target.close();
-    await release(lock);
+    await target.close().finally(() => release(lock));
   }
 }
 

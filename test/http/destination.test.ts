@@ -445,6 +445,13 @@ describe('an aborted attempt', () => {
     assert.ok(durationMs < 5000, `${durationMs} ms`);
   });
 
+  it('ends at once where the signal was aborted before it, though the host does not finish the connection', async () => {
+    const host = await rawServer(() => {});
+    const { error, durationMs } = await destinationOf(`https://${host}/`).attempt(BATCH, AbortSignal.abort());
+    assert.equal(error, 'aborted before the answer was complete');
+    assert.ok(durationMs < 5000, `${durationMs} ms`);
+  });
+
   it('sends nothing where the signal was aborted before it', async () => {
     const receiver = await receiverOf();
     const { error } = await destinationOf(receiver.url).attempt(BATCH, AbortSignal.abort());

@@ -201,6 +201,8 @@ describe('text keys', () => {
     const destination = new MemoryDestination(() => promise);
     const keys = ['ABC', ...Array.from({ length: 5 }, (_, index) => `b${index}`), 'abc', 'x'];
     const { ledger, run } = await runOnce({ source: source(keys), entity, destination, options: { pageRows: 2 } });
+    for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate);
+    assert.deepEqual([ledger.tracked.size, ledger.deadLetters.size], [0, 1], 'before anything is settled');
     resolve(undefined);
     await run;
     assert.deepEqual([...ledger.deadLetters.keys()], ['abc']);
@@ -319,6 +321,18 @@ test('a stop ends after what is in flight, and nothing new is reserved', async (
     [...ledger.batches.values()].map(({ state }) => state),
     ['accepted', 'accepted'],
   );
+});
+
+test('a stop that leaves only the last batch behind is no end of the source', async () => {
+  const stop = new AbortController();
+  const destination = new MemoryDestination(async () => {
+    for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
+    stop.abort('SIGINT');
+    return undefined;
+  });
+  const { run } = await runOnce({ rows: numberedRows(6), destination, options: { stop: stop.signal } });
+  assert.equal(await run, 'stopped');
+  assert.equal(destination.sent.length, 1);
 });
 
 test('an abort leaves the batch in flight unresolved and records nothing of it', async () => {
