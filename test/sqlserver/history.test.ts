@@ -7,6 +7,7 @@ import { migrate } from '../../src/sqlserver/migrate.ts';
 import { createPool } from '../../src/sqlserver/pool.ts';
 import type { EntityHistory } from '../../src/sync/history.ts';
 import type { EntityIdentity, EntitySummary, Ledger, LogDatabase, Outcome } from '../../src/sync/ports.ts';
+import { emptyTally } from '../../src/sync/run-entity.ts';
 import { batchOf, entityNamed, settingsOf, USERS, useServerAndPool } from './fixture.ts';
 
 const ACCEPTED: Outcome = { state: 'accepted', attempts: [{ startedAt: new Date(), durationMs: 10, status: 200 }] };
@@ -21,15 +22,7 @@ function summaryOf(entity: EntityIdentity, changes: Partial<EntitySummary> = {})
     state: 'done',
     startedAt: new Date().toISOString(),
     durationMs: 1234,
-    read: 0,
-    tracked: 0,
-    pending: 0,
-    accepted: 0,
-    refused: 0,
-    unresolved: 0,
-    newDeadLetters: 0,
-    oldDeadLetters: 0,
-    batches: { pending: 0, accepted: 0, refused: 0, unresolved: 0 },
+    ...emptyTally(),
     ...changes,
   };
 }
