@@ -4,7 +4,7 @@ import { sampleRows } from '../../dev/sqlserver/sample-rows.ts';
 import type { SampleEntity } from '../../dev/sqlserver/sample-schema.ts';
 import { expectedPayload } from '../support/expected-payloads.ts';
 import { useJob } from '../support/job.ts';
-import { useSqlServer } from '../support/sqlserver.ts';
+import { itOnStandIn, useSqlServer } from '../support/sqlserver.ts';
 
 const ENDPOINTS: Readonly<Record<SampleEntity, string>> = {
   Users: '/users',
@@ -107,7 +107,7 @@ describe('the nightly job over 10,000 rows per entity', () => {
 });
 
 describe('options of run', () => {
-  const server = useSqlServer({ seed: { rows: { Users: 10 } } });
+  const server = useSqlServer({ seed: { rows: { Users: 10 } }, standIn: { record: true } });
   const job = useJob(server);
   before(() => job.run(['migrate']));
 
@@ -130,6 +130,20 @@ describe('options of run', () => {
       ],
     );
     assert.deepEqual(rowsOf(job.receiver.calls()), [2, 2, 1]);
+  });
+
+  itOnStandIn('reads the key and the columns that the map needs, and never by OFFSET', async () => {
+    server.standIn.clearStatements();
+    assert.equal((await job.sync('--entity', 'ActualOrg')).code, 0);
+    const reads = server.standIn
+      .statements()
+      .filter((sql) => /SELECT TOP.*MDM_ACTUAL_ORGANIZATION_STRUCTURE/s.test(sql));
+    const pages = reads.filter((sql) => sql.includes('ORDER BY'));
+    assert.ok(pages.length > 0);
+    for (const sql of pages) {
+      assert.match(sql, /\[OrgCode\]/);
+      assert.doesNotMatch(sql, /Staffing|OFFSET/);
+    }
   });
 
   it('without --json stdout is a table, and a plain line per batch stands on stderr, the log', async () => {
