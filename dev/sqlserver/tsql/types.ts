@@ -385,3 +385,36 @@ export function conversionKind(from: SqlType, to: SqlType): 'implicit' | 'explic
   }
   return isBinary(to) ? 'implicit' : 'none';
 }
+
+/** Bytes that a type takes, -1 for (max): max_length of sys.columns, and what DATALENGTH gives of types of fixed length. */
+export function storageLength(type: SqlType): number {
+  if (type.length === 'max') return -1;
+  if (type.length !== undefined) return isUnicode(type) ? type.length * 2 : type.length;
+  if (type.precision !== undefined)
+    return [9, 19, 28, 38].findIndex((digits) => (type.precision ?? 0) <= digits) * 4 + 5;
+  const time = (type.scale ?? 7) <= 2 ? 3 : (type.scale ?? 7) <= 4 ? 4 : 5;
+  const sizes: Record<string, number> = {
+    bit: 1,
+    tinyint: 1,
+    smallint: 2,
+    int: 4,
+    bigint: 8,
+    real: 4,
+    float: 8,
+    smallmoney: 4,
+    money: 8,
+    date: 3,
+    time,
+    smalldatetime: 4,
+    datetime: 8,
+    datetime2: time + 3,
+    datetimeoffset: time + 5,
+    uniqueidentifier: 16,
+    rowversion: 8,
+    text: 16,
+    ntext: 16,
+    image: 16,
+    xml: -1,
+  };
+  return sizes[type.name] ?? 0;
+}

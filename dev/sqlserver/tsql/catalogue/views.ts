@@ -4,8 +4,19 @@
  */
 import type { SqlType } from '../../engine.ts';
 import type { Runtime } from '../bind/runtime.ts';
-import { constraintsOf, storageLength, systemTypes } from '../functions/session.ts';
-import { asDecimal, isBinary, isNumber, isTemporal, isText, isUnicode, nvarchar, types, varchar } from '../types.ts';
+import { constraintsOf, systemTypes } from '../functions/session.ts';
+import {
+  asDecimal,
+  isBinary,
+  isNumber,
+  isTemporal,
+  isText,
+  isUnicode,
+  nvarchar,
+  storageLength,
+  types,
+  varchar,
+} from '../types.ts';
 import { defaultCollation } from '../values/collation.ts';
 import { type Column, type Database, findDatabase, type Table, type View } from './objects.ts';
 
@@ -351,21 +362,6 @@ export const catalogueViews: Readonly<Record<string, CatalogueView>> = {
       ['index_id', int],
       ['partition_number', int],
       ['rows', bigint],
-    ],
-    rows: (database, runtime) =>
-      tablesOf(database).flatMap((table) =>
-        indexRows(table).map(
-          (index): Row => [table.id * 1000 + Number(index[2]), table.id, index[2] as number, 1, runtime.rowsIn(table)],
-        ),
-      ),
-  },
-  'sys.dm_db_partition_stats': {
-    columns: [
-      ['partition_id', bigint],
-      ['object_id', int],
-      ['index_id', int],
-      ['partition_number', int],
-      ['row_count', bigint],
     ],
     rows: (database, runtime) =>
       tablesOf(database).flatMap((table) =>

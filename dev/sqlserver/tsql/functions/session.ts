@@ -3,7 +3,7 @@ import type { SqlType } from '../../engine.ts';
 import type { Runtime } from '../bind/runtime.ts';
 import { findColumn, findDatabase, findObjectById, sameName, type Table, type View } from '../catalogue/objects.ts';
 import { unsupported } from '../errors.ts';
-import { displayLength, isText, isUnicode, nvarchar, types, varbinary } from '../types.ts';
+import { displayLength, isText, nvarchar, storageLength, types, varbinary } from '../types.ts';
 import { defaultCollation } from '../values/collation.ts';
 import type { Stored } from '../values/stored.ts';
 import { type Entry, ofSession } from './builtin.ts';
@@ -211,39 +211,6 @@ function columnLength(runtime: Runtime, table: string | null, columnName: string
   if (object?.kind !== 'table' || columnName === null) return null;
   const column = findColumn(object, columnName);
   return column === undefined ? null : BigInt(storageLength(column.type));
-}
-
-/** Bytes that a type takes, -1 for (max): max_length of sys.columns. */
-export function storageLength(type: SqlType): number {
-  if (type.length === 'max') return -1;
-  if (type.length !== undefined) return isUnicode(type) ? type.length * 2 : type.length;
-  if (type.precision !== undefined)
-    return [9, 19, 28, 38].findIndex((digits) => (type.precision ?? 0) <= digits) * 4 + 5;
-  const time = (type.scale ?? 7) <= 2 ? 3 : (type.scale ?? 7) <= 4 ? 4 : 5;
-  const sizes: Record<string, number> = {
-    bit: 1,
-    tinyint: 1,
-    smallint: 2,
-    int: 4,
-    bigint: 8,
-    real: 4,
-    float: 8,
-    smallmoney: 4,
-    money: 8,
-    date: 3,
-    time,
-    smalldatetime: 4,
-    datetime: 8,
-    datetime2: time + 3,
-    datetimeoffset: time + 5,
-    uniqueidentifier: 16,
-    rowversion: 8,
-    text: 16,
-    ntext: 16,
-    image: 16,
-    xml: -1,
-  };
-  return sizes[type.name] ?? 0;
 }
 
 function schemaOf(runtime: Runtime, id: bigint | null): Stored {

@@ -3,7 +3,18 @@ import { createHash } from 'node:crypto';
 import type { SqlType } from '../../engine.ts';
 import { type Bound, convert, invoke } from '../bind/bound.ts';
 import { sqlError, unsupported } from '../errors.ts';
-import { isBinary, isTemporal, isText, isUnicode, nvarchar, spell, types, varbinary, varchar } from '../types.ts';
+import {
+  isBinary,
+  isTemporal,
+  isText,
+  isUnicode,
+  nvarchar,
+  spell,
+  storageLength,
+  types,
+  varbinary,
+  varchar,
+} from '../types.ts';
 import { collationOf, defaultCollation, fold, trimSpaces } from '../values/collation.ts';
 import { codePageBytes } from '../values/convert.ts';
 import { formatPattern } from '../values/datetime.ts';
@@ -157,27 +168,7 @@ const dataLength: Entry = [
     arity: [1, 1],
     bind: (args) => {
       const { type } = first(args);
-      const fixed: Record<string, number> = {
-        bit: 1,
-        tinyint: 1,
-        smallint: 2,
-        int: 4,
-        bigint: 8,
-        real: 4,
-        float: 8,
-        smallmoney: 4,
-        money: 8,
-        date: 3,
-        smalldatetime: 4,
-        datetime: 8,
-        uniqueidentifier: 16,
-        rowversion: 8,
-      };
-      const decimalBytes = [9, 19, 28, 38].findIndex((digits) => (type.precision ?? 0) <= digits) * 4 + 5;
-      const timeBytes = (type.scale ?? 7) <= 2 ? 3 : (type.scale ?? 7) <= 4 ? 4 : 5;
-      const extra: Record<string, number> = { time: 0, datetime2: 3, datetimeoffset: 5 };
-      const size =
-        fixed[type.name] ?? (type.precision !== undefined ? decimalBytes : timeBytes + (extra[type.name] ?? 0));
+      const size = storageLength(type);
       const measure = (value: Stored): Stored => {
         if (typeof value === 'string')
           return BigInt(isUnicode(type) || type.name === 'xml' ? value.length * 2 : codePageBytes(value).length);

@@ -2,8 +2,7 @@
 import type { SqlType } from '../../engine.ts';
 import { sameName, withObject, withoutObject } from '../catalogue/objects.ts';
 import { message, sqlError } from '../errors.ts';
-import { storageLength } from '../functions/session.ts';
-import { nvarchar, spell, types } from '../types.ts';
+import { nvarchar, spell, storageLength, types } from '../types.ts';
 import type { Stored } from '../values/stored.ts';
 import type { SessionCore, Step } from './core.ts';
 import type { LockMode } from './locks.ts';
