@@ -8,6 +8,7 @@ import { type Answer, type Receiver, type ReceiverOptions, startReceiver } from 
 import { createDestination } from '../../src/http/destination.ts';
 import type { Auth, DestinationConfig } from '../../src/sync/entity.ts';
 import type { Attempt, Batch, Destination } from '../../src/sync/ports.ts';
+import { destinationConfig } from '../support/fakes.ts';
 
 const closers: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -39,22 +40,10 @@ async function rawServer(onSocket: (socket: Socket) => void): Promise<string> {
 const SECRET = 'k-5f3a9c71';
 
 function destinationOf(url: string, config: Partial<DestinationConfig> = {}): Destination {
-  const destination = createDestination(
-    {
-      url,
-      method: 'POST',
-      auth: { type: 'none' },
-      headers: {},
-      batchSize: 3000,
-      concurrency: 1,
-      timeoutMs: 10_000,
-      compression: 'none',
-      idempotencyHeader: 'Idempotency-Key',
-      allowInsecure: false,
-      ...config,
-    },
-    { version: '1.2.3', redact: (text) => text.replaceAll(SECRET, '***') },
-  );
+  const destination = createDestination(destinationConfig({ url, ...config }), {
+    version: '1.2.3',
+    redact: (text) => text.replaceAll(SECRET, '***'),
+  });
   closers.unshift(() => destination.close());
   return destination;
 }

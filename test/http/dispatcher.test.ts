@@ -5,6 +5,7 @@ import { type Receiver, type ReceiverOptions, startReceiver } from '../../dev/re
 import { createDestination } from '../../src/http/destination.ts';
 import type { DestinationConfig, DestinationTls } from '../../src/sync/entity.ts';
 import type { Attempt, Batch, Destination } from '../../src/sync/ports.ts';
+import { destinationConfig } from '../support/fakes.ts';
 import { type ProxyOptions, type ProxyServer, startProxy } from '../support/proxy.ts';
 
 const closers: (() => Promise<unknown>)[] = [];
@@ -33,22 +34,10 @@ async function proxyOf(options?: ProxyOptions): Promise<ProxyServer> {
 }
 
 function destinationOf(url: string, config: Partial<DestinationConfig>): Destination {
-  const destination = createDestination(
-    {
-      url,
-      method: 'POST',
-      auth: { type: 'none' },
-      headers: {},
-      batchSize: 3000,
-      concurrency: 1,
-      timeoutMs: 10_000,
-      compression: 'none',
-      idempotencyHeader: 'Idempotency-Key',
-      allowInsecure: false,
-      ...config,
-    },
-    { version: '1.2.3', redact: (text) => text },
-  );
+  const destination = createDestination(destinationConfig({ url, ...config }), {
+    version: '1.2.3',
+    redact: (text) => text,
+  });
   closers.unshift(() => destination.close());
   return destination;
 }

@@ -1,5 +1,5 @@
 /** In-memory ports for tests of sync/: a source, a ledger and a destination that keep what they were told. */
-import type { Entity } from '../../src/sync/entity.ts';
+import type { DestinationConfig, Entity } from '../../src/sync/entity.ts';
 import { keyText } from '../../src/sync/key.ts';
 import type {
   Attempt,
@@ -19,6 +19,23 @@ export const ID_AND_NAME: readonly Column[] = [
   { name: 'Name', kind: 'text', sqlType: 'nvarchar(50)' },
 ];
 
+/** A destination without login, compression or TLS, changed. */
+export function destinationConfig(changes: Partial<DestinationConfig>): DestinationConfig {
+  return {
+    url: 'http://127.0.0.1/users',
+    method: 'POST',
+    auth: { type: 'none' },
+    headers: {},
+    batchSize: 3000,
+    concurrency: 1,
+    timeoutMs: 10_000,
+    compression: 'none',
+    idempotencyHeader: 'Idempotency-Key',
+    allowInsecure: false,
+    ...changes,
+  };
+}
+
 /** An entity over `Id`, batches of 3, with the given changes. */
 export function entityOf(changes: {
   destination?: Partial<Entity['destination']>;
@@ -32,19 +49,7 @@ export function entityOf(changes: {
     changes: 'new',
     ...(changes.map && { map: changes.map }),
     source: { connection: 'default', table: 'dbo.MDM_USER', key: ['Id'], ...changes.source },
-    destination: {
-      url: 'http://127.0.0.1/users',
-      method: 'POST',
-      auth: { type: 'none' },
-      headers: {},
-      batchSize: 3,
-      concurrency: 1,
-      timeoutMs: 1000,
-      compression: 'none',
-      idempotencyHeader: 'Idempotency-Key',
-      allowInsecure: false,
-      ...changes.destination,
-    },
+    destination: destinationConfig({ batchSize: 3, timeoutMs: 1000, ...changes.destination }),
   };
 }
 
