@@ -30,6 +30,8 @@ export interface Config {
   /** Names of the others. */
   readonly disabled: readonly string[];
   readonly schedule?: { readonly cron: string; readonly timeZone: string };
+  /** `maxRetries`: further attempts of all batches together. */
+  readonly run: { readonly maxDurationMinutes?: number; readonly maxRetries: number };
   readonly logging: {
     readonly level: 'error' | 'warn' | 'info' | 'debug';
     readonly format: 'text' | 'json';
@@ -88,6 +90,7 @@ export async function loadConfig({ file, cwd, env, secretsFile }: ConfigOrigin):
     entities: entities.filter((entity) => isEnabled(entity.name)),
     disabled: entities.map((entity) => entity.name).filter((entity) => !isEnabled(entity)),
     ...(sound.schedule !== undefined && { schedule: { ...sound.schedule, timeZone } }),
+    run: { ...DEFAULTS.run, ...sound.run },
     logging: readLogging(sound, directory),
     warnings: [
       ...ignored.map((other) => `${other} is not read, since ${name} is`),

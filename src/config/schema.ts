@@ -2,11 +2,11 @@
  * The one source of truth of the configuration's form: its JSON Schema (draft 7), with a description of every key and the
  * defaults. sync.config.schema.json and the README's reference are made from it.
  */
-import type { Auth, Json } from '../sync/entity.ts';
+import type { Auth, Json, RejectedRowsConfig } from '../sync/entity.ts';
 
 /** What holds where the configuration is silent. */
 export const DEFAULTS = {
-  connection: { connectTimeoutMs: 15_000, requestTimeoutMs: 120_000, appName: 'tamhr-sync' },
+  connection: { connectTimeoutMs: 15_000, requestTimeoutMs: 120_000, retryForMs: 60_000, appName: 'tamhr-sync' },
   timeZone: 'UTC',
   logging: { level: 'info', format: 'text', maxFileBytes: 10_485_760, maxFiles: 10 },
   destination: {
@@ -14,11 +14,19 @@ export const DEFAULTS = {
     batchSize: 3000,
     concurrency: 1,
     timeoutMs: 30_000,
+    maxAttempts: 4,
+    retryDelayMs: 1000,
+    maxRetryDelayMs: 30_000,
+    maxFailedBatches: 3,
+    maxIsolationCalls: 1000,
+    serverErrorRuns: 3,
+    idempotencyKeyTtlHours: 24,
     compression: 'none',
     idempotencyHeader: 'Idempotency-Key',
     allowInsecure: false,
   },
   changes: 'new',
+  run: { maxRetries: 100 },
 } as const;
 
 /** Where neither port nor instance is given. */
@@ -30,6 +38,9 @@ const MAX_TIMEOUT_MS = 2_147_483_647;
 const text = { type: 'string', minLength: 1 } as const;
 const positive = { type: 'integer', minimum: 1 } as const;
 const milliseconds = { type: 'integer', minimum: 1, maximum: MAX_TIMEOUT_MS } as const;
+const rate = { type: 'number', exclusiveMinimum: 0 } as const;
+/** https://www.rfc-editor.org/rfc/rfc6901#section-3 */
+const pointer = { type: 'string', pattern: '^(/([^~/]|~[01])*)*$' } as const;
 /** TB_R_SYNC_TRACKING.EntityType is nvarchar(100). */
 const label = { type: 'string', minLength: 1, maxLength: 100 } as const;
 
@@ -85,6 +96,13 @@ const connection = {
       ...milliseconds,
       default: DEFAULTS.connection.requestTimeoutMs,
       description: "Time to the first packet of a statement's answer, in milliseconds.",
+    },
+    retryForMs: {
+      ...milliseconds,
+      minimum: 0,
+      default: DEFAULTS.connection.retryForMs,
+      description:
+        'How long a run goes on trying after a fault that may pass (lost connection, deadlock, failover), in milliseconds.',
     },
     appName: {
       ...text,
@@ -161,6 +179,20 @@ const tls = {
   },
 } as const;
 
+const rejectedRows = {
+  description: 'Where a 2xx answer names rows that were not taken, as JSON Pointers (RFC 6901).',
+  type: 'object',
+  additionalProperties: false,
+  required: ['pointer'],
+  oneOf: [{ required: ['index'] }, { required: ['key'] }],
+  properties: {
+    pointer: { ...pointer, description: 'The array of them in the answer; empty: the answer itself.' },
+    index: { ...pointer, description: "Within one of them, the row's place in the request, from 0 on." },
+    key: { ...pointer, description: "Within one of them, the row's key." },
+    reason: { ...pointer, description: 'Within one of them, why the row was not taken.' },
+  },
+} as const;
+
 const destination = {
   baseUrl: { ...text, description: 'What stands before an url that is not absolute.' },
   method: { enum: ['POST', 'PUT', 'PATCH'], description: 'HTTP method.' },
@@ -174,6 +206,34 @@ const destination = {
   maxBatchBytes: { ...positive, description: "Most bytes in one request's body; no limit where absent." },
   concurrency: { ...positive, maximum: 64, description: 'Most requests of an entity in flight at once.' },
   timeoutMs: { ...milliseconds, description: 'Time for one request with its answer, in milliseconds.' },
+  maxAttempts: { ...positive, description: 'Most attempts of a batch in a row, the first included.' },
+  retryDelayMs: {
+    ...milliseconds,
+    description: 'Longest wait before the second attempt, in milliseconds; it doubles for each further one. Waits are random below it.',
+  },
+  maxRetryDelayMs: { ...milliseconds, description: 'Longest wait between two attempts, unless the receiver asks for more.' },
+  requestsPerSecond: { ...rate, description: 'Most requests a second; no limit where absent.' },
+  rowsPerSecond: { ...rate, description: 'Most rows a second; no limit where absent.' },
+  maxFailedBatches: {
+    ...positive,
+    description: 'So many failed batches in a row leave the rest of the entity for the next run.',
+  },
+  maxIsolationCalls: {
+    type: 'integer',
+    minimum: 0,
+    description: 'Most requests of an entity in one run that only serve to find the bad rows in refused batches.',
+  },
+  serverErrorRuns: {
+    type: 'integer',
+    minimum: 0,
+    description:
+      'A batch that ended with a 5xx in so many runs, while others were accepted, counts as refused and is searched for bad rows; 0: never.',
+  },
+  idempotencyKeyTtlHours: {
+    ...rate,
+    description: 'How long the receiver remembers an Idempotency-Key; sending again later is logged as a risk.',
+  },
+  rejectedRows,
   compression: { enum: ['none', 'gzip'], description: 'Compresses request bodies, for receivers that can read that.' },
   idempotencyHeader: {
     type: ['string', 'null'],
@@ -366,6 +426,23 @@ export const CONFIG_SCHEMA = {
         timeZone: { ...text, default: DEFAULTS.timeZone, description: 'IANA zone, such as Asia/Jakarta.' },
       },
     },
+    run: {
+      description: 'How far one run goes.',
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        maxDurationMinutes: {
+          ...rate,
+          description: 'After so many minutes a run starts nothing new; no limit where absent. See --deadline, too.',
+        },
+        maxRetries: {
+          type: 'integer',
+          minimum: 0,
+          default: DEFAULTS.run.maxRetries,
+          description: 'Most further attempts in one run, over all batches of all entities.',
+        },
+      },
+    },
     destination: {
       description: 'What the destinations of all entities share; each may override anything of it.',
       type: 'object',
@@ -376,6 +453,16 @@ export const CONFIG_SCHEMA = {
         batchSize: { ...destination.batchSize, default: DEFAULTS.destination.batchSize },
         concurrency: { ...destination.concurrency, default: DEFAULTS.destination.concurrency },
         timeoutMs: { ...destination.timeoutMs, default: DEFAULTS.destination.timeoutMs },
+        maxAttempts: { ...destination.maxAttempts, default: DEFAULTS.destination.maxAttempts },
+        retryDelayMs: { ...destination.retryDelayMs, default: DEFAULTS.destination.retryDelayMs },
+        maxRetryDelayMs: { ...destination.maxRetryDelayMs, default: DEFAULTS.destination.maxRetryDelayMs },
+        maxFailedBatches: { ...destination.maxFailedBatches, default: DEFAULTS.destination.maxFailedBatches },
+        maxIsolationCalls: { ...destination.maxIsolationCalls, default: DEFAULTS.destination.maxIsolationCalls },
+        serverErrorRuns: { ...destination.serverErrorRuns, default: DEFAULTS.destination.serverErrorRuns },
+        idempotencyKeyTtlHours: {
+          ...destination.idempotencyKeyTtlHours,
+          default: DEFAULTS.destination.idempotencyKeyTtlHours,
+        },
         compression: { ...destination.compression, default: DEFAULTS.destination.compression },
         idempotencyHeader: { ...destination.idempotencyHeader, default: DEFAULTS.destination.idempotencyHeader },
         allowInsecure: { ...destination.allowInsecure, default: DEFAULTS.destination.allowInsecure },
@@ -407,6 +494,7 @@ export interface RawConnection {
   readonly minTlsVersion?: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
   readonly connectTimeoutMs?: number;
   readonly requestTimeoutMs?: number;
+  readonly retryForMs?: number;
   readonly appName?: string;
   readonly multiSubnetFailover?: boolean;
   readonly readOnlyIntent?: boolean;
@@ -430,6 +518,16 @@ export interface RawDestination {
   readonly maxBatchBytes?: number;
   readonly concurrency?: number;
   readonly timeoutMs?: number;
+  readonly maxAttempts?: number;
+  readonly retryDelayMs?: number;
+  readonly maxRetryDelayMs?: number;
+  readonly requestsPerSecond?: number;
+  readonly rowsPerSecond?: number;
+  readonly maxFailedBatches?: number;
+  readonly maxIsolationCalls?: number;
+  readonly serverErrorRuns?: number;
+  readonly idempotencyKeyTtlHours?: number;
+  readonly rejectedRows?: RejectedRowsConfig;
   readonly compression?: 'none' | 'gzip';
   readonly idempotencyHeader?: string | null;
   readonly allowInsecure?: boolean;
@@ -482,6 +580,7 @@ export interface RawConfig {
     readonly maxFiles?: number;
   };
   readonly schedule?: { readonly cron: string; readonly timeZone?: string };
+  readonly run?: { readonly maxDurationMinutes?: number; readonly maxRetries?: number };
   readonly destination?: RawDestination;
   readonly entities: readonly RawEntity[];
 }

@@ -23,6 +23,8 @@ export interface ConnectionSettings {
   readonly connectTimeoutMs: number;
   /** A statement whose answer's first packet takes longer is cancelled. */
   readonly requestTimeoutMs: number;
+  /** How long a run goes on trying after a fault that may pass: lost connections, deadlocks, a failover. */
+  readonly retryForMs: number;
   readonly appName: string;
   readonly multiSubnetFailover: boolean;
   readonly readOnlyIntent: boolean;

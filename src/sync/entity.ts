@@ -67,6 +67,18 @@ export interface DestinationTls {
   readonly passphrase?: string;
 }
 
+/** Where a 2xx answer names the rows that were not taken. JSON Pointers: https://www.rfc-editor.org/rfc/rfc6901 */
+export interface RejectedRowsConfig {
+  /** To the array of them, in the answer's body. */
+  readonly pointer: string;
+  /** Within one of them, to the row's place in the request, from 0 on. One of `index` and `key`. */
+  readonly index?: string;
+  /** Within one of them, to the row's key, as the ledger holds it. */
+  readonly key?: string;
+  /** Within one of them, to why. */
+  readonly reason?: string;
+}
+
 /** Where an entity's batches go, top-level defaults already merged in. */
 export interface DestinationConfig {
   /** Absolute. */
@@ -79,6 +91,22 @@ export interface DestinationConfig {
   readonly concurrency: number;
   /** Total time for one attempt. */
   readonly timeoutMs: number;
+  /** Attempts of a batch in a row, the first included. */
+  readonly maxAttempts: number;
+  /** Longest wait before the second attempt; doubled for each further one, up to `maxRetryDelayMs`. */
+  readonly retryDelayMs: number;
+  readonly maxRetryDelayMs: number;
+  readonly requestsPerSecond?: number;
+  readonly rowsPerSecond?: number;
+  /** So many failed batches in a row leave the rest for the next run. */
+  readonly maxFailedBatches: number;
+  /** Requests of one run at most that only serve to find bad rows. */
+  readonly maxIsolationCalls: number;
+  /** A batch that ended with a 5xx in so many runs, while others were accepted, counts as refused; 0: never. */
+  readonly serverErrorRuns: number;
+  /** How long the receiver remembers an Idempotency-Key. */
+  readonly idempotencyKeyTtlHours: number;
+  readonly rejectedRows?: RejectedRowsConfig;
   /** How the body is compressed on its way (Content-Encoding). */
   readonly compression: 'none' | 'gzip';
   /** Name of the header that holds the batch's id; null: none is sent. */

@@ -6,7 +6,7 @@
 /**
  * Stable codes, in the groups that exit-codes.ts knows: USAGE 64, CONFIG and SECRET 78, LOG_DATABASE and SOURCE (69 when
  * every entity fails so), LOCK_HELD (75 when every entity is locked). LOCK_LOST: the lock's connection was closed, or
- * another run has taken over.
+ * another run has taken over. DESTINATION_REFUSED: an answer that no batch of the entity would change.
  */
 export type ErrorCode =
   | 'USAGE'
@@ -24,6 +24,7 @@ export type ErrorCode =
   | 'SOURCE_TOO_SMALL'
   | 'SOURCE_REFUSED'
   | 'MAP_INVALID'
+  | 'DESTINATION_REFUSED'
   | 'LOCK_HELD'
   | 'LOCK_LOST';
 

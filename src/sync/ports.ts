@@ -11,12 +11,16 @@
  *   payload      the JSON object that a row becomes
  *   batch        payloads that go in one request
  *   attempt      one HTTP call for a batch, counted from 1
+ *   ambiguous    of an attempt: the destination may have taken the batch, and nobody knows (timeout, reset, 5xx); a replay
+ *                always counts as one
  *   outcome      how a batch's delivery ended in this run
  *   tracking     TB_R_SYNC_TRACKING, the ledger of keys that the destination has accepted
  *   reserve      to store a batch before its first byte is sent
  *   settle       to store its outcome, and the ledger rows with it, in one transaction
- *   unresolved   reserved and not settled: a run was cut off; the next one sends the same bytes under the same key
- *   dead letter  a row that cannot be sent by itself
+ *   unresolved   reserved and not settled: its outcome is unknown, or a run was cut off
+ *   replay       to send an unresolved batch again: the same bytes under the same Idempotency-Key
+ *   isolate      to halve a refused batch until its bad rows stand alone
+ *   dead letter  a row that the destination refuses by itself, or that cannot be sent at all
  *   run          one start of the command; RunId in every table
  */
 
@@ -85,29 +89,54 @@ export interface Batch {
   readonly body: Uint8Array;
 }
 
-/** One HTTP call. `status` is absent where no answer came. `error` holds no value of a row and no secret. */
+/** One HTTP call. */
 export interface Attempt {
   readonly startedAt: Date;
   readonly durationMs: number;
+  /** Absent where no answer came. */
   readonly status?: number;
+  /**
+   * Why it is no success, without a secret or a value of a row. Beside a 2xx: what it says of rejected rows could not be
+   * read, so that nobody knows which rows were taken.
+   */
   readonly error?: string;
+  /** No byte of the request was sent: the destination cannot have taken it. */
+  readonly notSent?: true;
+  /** How long the destination wants no further request, in milliseconds from the attempt's end. */
+  readonly waitMs?: number;
+  /** The rows that a 2xx says were not taken; the others were. */
+  readonly rejected?: readonly RejectedRow[];
+}
+
+/** A row that a 2xx says was not taken. `reason` holds no value of it. */
+export interface RejectedRow {
+  /** Its place in the batch, from 0 on. */
+  readonly index: number;
+  readonly reason: string;
+  /** The HTTP status that a 207 gives it. */
+  readonly httpStatus?: number;
 }
 
 /**
  * How a batch's delivery ended in this run.
  *
- *   accepted  the destination answered 2xx
- *   refused   any other answer, or none: the rows stay pending, the next run sends them
+ *   accepted  the destination took it (but for rows that it reported)
+ *   refused   the destination took nothing of it
+ *   unknown   it may have been taken: it stays unresolved
+ *   split     refused, and its halves are batches of their own
  *   aborted   cut off by a second signal or a closing console: it stays unresolved, and nothing is recorded
  */
 export interface Outcome {
-  readonly state: 'accepted' | 'refused' | 'aborted';
+  readonly state: 'accepted' | 'refused' | 'unknown' | 'split' | 'aborted';
+  /** In this run, in order. */
   readonly attempts: readonly Attempt[];
+  /** Why, where the attempts do not say it: "not sent: the deadline has passed". */
+  readonly note?: string;
 }
 
 /** Sends batches to one endpoint. */
 export interface Destination {
-  /** One attempt, never an exception. `status` without `error` is a 2xx. */
+  /** One attempt, never an exception. */
   attempt(batch: Batch, signal: AbortSignal): Promise<Attempt>;
   close(): Promise<void>;
 }
@@ -125,9 +154,40 @@ export interface TrackedKey {
 /** A row that cannot be sent. `reason` names column and rule, never the value. */
 export interface DeadLetter {
   readonly key: string;
+  /** 16 bytes; absent where the row has no payload. */
   readonly hash?: Uint8Array;
   readonly reason: string;
   readonly httpStatus?: number;
+}
+
+/**
+ * A key that is a dead letter already.
+ *
+ *   due        it is to be tried again
+ *   waiting    not yet, unless its hash changes
+ *   discarded  never, unless its hash changes
+ */
+export interface KnownDeadLetter {
+  /** Index in the list that was asked for. */
+  readonly index: number;
+  readonly state: 'due' | 'waiting' | 'discarded';
+  /** Of the payload that was refused; absent where the row had none. */
+  readonly hash?: Uint8Array;
+}
+
+/** An unresolved batch, with what runs before this one learned of it. */
+export interface UnresolvedBatch {
+  readonly batch: Batch;
+  readonly createdAt: Date;
+  readonly doubt: Doubt;
+}
+
+/** What speaks for it that an unresolved batch will never be taken as it is. */
+export interface Doubt {
+  /** Consecutive runs in which the first answer to its replay was 400 or 422. */
+  readonly refusedRuns: number;
+  /** Runs that ended with a 5xx for it while other batches of the entity were accepted. */
+  readonly serverErrorRuns: number;
 }
 
 /** The tracking and batches of one entity in one run, while its lock is held. Throws SyncError LOG_DATABASE_* or LOCK_LOST. */
@@ -138,18 +198,35 @@ export interface Ledger {
   hasLoggedSuccess(): Promise<boolean>;
   /** Which of these keys (a page of them) are tracked, under any of the entity's labels. */
   find(keys: readonly string[]): Promise<readonly TrackedKey[]>;
-  /** The unresolved batches, oldest first, one at a time in memory. */
-  unresolved(): AsyncIterable<Batch>;
+  /** Which of these keys are dead letters. */
+  findDeadLetters(keys: readonly string[]): Promise<readonly KnownDeadLetter[]>;
+  /** The size of batch that the destination last called too large is above this; undefined where it never did. */
+  maxBatchRows(): Promise<number | undefined>;
+  /** The batches that are unresolved when this is called, oldest first, one at a time in memory. */
+  unresolved(): AsyncIterable<UnresolvedBatch>;
   /** Stores the batch in state `sending`; committed when it returns. */
   reserve(batch: Batch): Promise<void>;
   /**
-   * One transaction: the batch's state, where accepted its ledger rows (and the end of their dead letters), and the
-   * TB_R_Log row; body and keys are cleared. A batch that is no longer `sending` is left as it is.
+   * Ends an accepted or refused batch in one transaction: its state; where accepted the ledger rows of all keys that are
+   * no `letters` (and the end of their own dead letters); the letters; the TB_R_Log row; body and keys are cleared. A
+   * batch that is no longer `sending` is left as it is.
+   *
+   * Returns how many of the letters were no dead letters before.
    */
-  settle(batch: Batch, outcome: Outcome): Promise<void>;
-  /** Stores dead letters, and returns how many of them were not there before. */
+  settle(batch: Batch, outcome: Outcome, letters: readonly DeadLetter[]): Promise<number>;
+  /**
+   * Ends a refused batch in one transaction, and reserves its halves. `maxBatchRows`: what maxBatchRows() gives from now on.
+   * A batch that is no longer `sending` is left as it is.
+   */
+  split(batch: Batch, outcome: Outcome, halves: readonly Batch[], maxBatchRows?: number): Promise<void>;
+  /** Records, once a run, that the batch's outcome is unknown: it stays unresolved with this doubt; the TB_R_Log row. */
+  keepUnknown(batch: Batch, outcome: Outcome, doubt: Doubt): Promise<void>;
+  /** Stores dead letters that were in no batch, and returns how many of them were not there before. */
   deadLetter(letters: readonly DeadLetter[]): Promise<number>;
 }
+
+/** What a dry run needs of the ledger. Works before `migrate`, too. */
+export type ReadOnlyLedger = Pick<Ledger, 'find' | 'findDeadLetters' | 'isEmpty' | 'hasLoggedSuccess' | 'maxBatchRows'>;
 
 /** Who holds an entity's lock. Fields are absent where the tables do not say. */
 export interface LockHolder {
@@ -187,7 +264,7 @@ export interface LogDatabase {
    */
   lock(entity: EntityIdentity, runId: string): Promise<EntityLock | { readonly heldBy: LockHolder }>;
   /** The ledger for reading only, without a lock: for dry runs. */
-  readOnlyLedger(entity: EntityIdentity): Pick<Ledger, 'find' | 'isEmpty' | 'hasLoggedSuccess'>;
+  readOnlyLedger(entity: EntityIdentity): ReadOnlyLedger;
   close(): Promise<void>;
 }
 
@@ -198,16 +275,22 @@ export interface EntityIdentity {
   readonly destination: { readonly url: string; readonly batchSize: number };
 }
 
+/** What ended an entity early without an error. */
+export type StopCause = 'signal' | 'limit' | 'deadline' | 'breaker';
+
 /** How one entity ended. Counts are rows unless named otherwise. */
 export interface EntitySummary {
   readonly entity: string;
   /**
    *   done      read to the end (some batches may be refused)
-   *   stopped   a signal or --limit ended it early
+   *   resolved  only unresolved batches were sent again (--resolve-only)
+   *   stopped   ended early, `stoppedBy` says by what
    *   locked    another run holds its lock; nothing was done
    *   failed    `error` says why
    */
-  readonly state: 'done' | 'stopped' | 'locked' | 'failed';
+  readonly state: 'done' | 'resolved' | 'stopped' | 'locked' | 'failed';
+  /** `breaker`: too many batches in a row failed. */
+  readonly stoppedBy?: StopCause;
   readonly startedAt: string;
   readonly durationMs: number;
   /** Read from the source. */
@@ -217,17 +300,22 @@ export interface EntitySummary {
   /** That went into a batch (in a dry run: would go), replayed ones included, or became new dead letters. */
   readonly pending: number;
   readonly accepted: number;
+  /** Not taken, and pending again. */
   readonly refused: number;
-  /** Cut off in flight, unresolved. */
+  /** Of batches whose outcome is unknown, or that were cut off. */
   readonly unresolved: number;
   readonly newDeadLetters: number;
+  /** Dead letters of earlier runs that were refused once more, or wait. */
   readonly oldDeadLetters: number;
-  /** As the rows above: `pending` is all that were (in a dry run: would be) sent. */
+  /** Pending, and left for the next run by what stopped the entity; rows that were not read are not known. */
+  readonly left: number;
+  /** As the rows above: `pending` is all that were (in a dry run: would be) sent; `split`: halved on the way. */
   readonly batches: {
     readonly pending: number;
     readonly accepted: number;
     readonly refused: number;
     readonly unresolved: number;
+    readonly split: number;
   };
   readonly error?: { readonly code: string; readonly message: string; readonly hint: string };
 }
@@ -252,6 +340,13 @@ export interface RunObserver {
     entity: string,
     batch: { readonly number: number; readonly rows: number; readonly id: string },
     outcome: Outcome,
+  ): void;
+  /** A batch will be tried again, `delayMs` from now. */
+  retrying?(
+    entity: string,
+    batch: { readonly number: number; readonly rows: number; readonly id: string },
+    attempt: Attempt,
+    delayMs: number,
   ): void;
   entityEnded?(summary: EntitySummary): void;
   warning?(entity: string, message: string): void;
