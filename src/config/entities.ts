@@ -77,6 +77,7 @@ export function checkEntities(draft: Draft, variable: Variable): void {
   checkCredentials(draft, ['destination']);
   checkIdempotencyHeader(draft, ['destination', 'idempotencyHeader']);
   checkConfiguredProxy(draft, ['destination', 'proxy']);
+  checkRetryDelays(draft, ['destination']);
   const entities = draft.children(['entities']);
   for (const path of entities) {
     checkConnectionName(draft, [...path, 'source', 'connection']);
@@ -84,6 +85,7 @@ export function checkEntities(draft: Draft, variable: Variable): void {
     checkIdempotencyHeader(draft, [...path, 'destination', 'idempotencyHeader']);
     checkHeadersOnce(draft, [...path, 'destination']);
     checkConfiguredProxy(draft, [...path, 'destination', 'proxy']);
+    checkRetryDelays(draft, [...path, 'destination']);
     checkUrl(draft, [...path, 'destination'], variable);
     for (const field of draft.children([...path, 'map'])) checkField(draft, field);
     checkColumns(draft, path);
@@ -233,6 +235,24 @@ function checkEnvironmentProxy(draft: Draft, destination: Path, url: URL, variab
     ['destination', 'proxy'],
     `${found.name} of the environment is no URL of a proxy, ${PROXY_FORM}; "proxy": "" uses none`,
   );
+}
+
+/** Reports a first wait above the longest one, where the destination itself sets one of the two. */
+function checkRetryDelays(draft: Draft, destination: Path): void {
+  const [path, other] = (['retryDelayMs', 'maxRetryDelayMs'] as const).map((key) => [...destination, key]) as [
+    Path,
+    Path,
+  ];
+  const isOwn = draft.get(path) !== undefined || draft.get(other) !== undefined;
+  if (!isOwn || ![path, other].every((path) => draft.isIntact(path))) return;
+  const first = inherited<number>(draft, destination, 'retryDelayMs') ?? DEFAULTS.destination.retryDelayMs;
+  const longest = inherited<number>(draft, destination, 'maxRetryDelayMs') ?? DEFAULTS.destination.maxRetryDelayMs;
+  if (first <= longest) return;
+  if (draft.get(path) !== undefined) {
+    draft.report(path, `found ${first}, expected at most maxRetryDelayMs, which is ${longest}`);
+  } else {
+    draft.report(other, `found ${longest}, expected at least retryDelayMs, which is ${first}`);
+  }
 }
 
 /** What an entity's destination says of a key, else the top-level one. */

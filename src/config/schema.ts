@@ -34,6 +34,7 @@ export const DEFAULT_PORT = 1433;
 
 /** setTimeout takes no more. */
 const MAX_TIMEOUT_MS = 2_147_483_647;
+const MAX_TIMEOUT_MINUTES = Math.floor(MAX_TIMEOUT_MS / 60_000);
 
 const text = { type: 'string', minLength: 1 } as const;
 const positive = { type: 'integer', minimum: 1 } as const;
@@ -209,9 +210,13 @@ const destination = {
   maxAttempts: { ...positive, description: 'Most attempts of a batch in a row, the first included.' },
   retryDelayMs: {
     ...milliseconds,
-    description: 'Longest wait before the second attempt, in milliseconds; it doubles for each further one. Waits are random below it.',
+    description:
+      'Longest wait before the second attempt, in milliseconds; it doubles for each further one. Waits are random below it.',
   },
-  maxRetryDelayMs: { ...milliseconds, description: 'Longest wait between two attempts, unless the receiver asks for more.' },
+  maxRetryDelayMs: {
+    ...milliseconds,
+    description: 'Longest wait between two attempts, unless the receiver asks for more.',
+  },
   requestsPerSecond: { ...rate, description: 'Most requests a second; no limit where absent.' },
   rowsPerSecond: { ...rate, description: 'Most rows a second; no limit where absent.' },
   maxFailedBatches: {
@@ -433,6 +438,7 @@ export const CONFIG_SCHEMA = {
       properties: {
         maxDurationMinutes: {
           ...rate,
+          maximum: MAX_TIMEOUT_MINUTES,
           description: 'After so many minutes a run starts nothing new; no limit where absent. See --deadline, too.',
         },
         maxRetries: {

@@ -75,6 +75,11 @@ function problemOf(error: ErrorObject, config: unknown, mayShow: (path: Path) =>
             : `found an unknown type, expected ${oneOf(types)}${near}`,
       };
     }
+    case 'pattern':
+      return {
+        path,
+        text: `found ${mayShow(path) ? JSON.stringify(data) : kindOf(data)}, expected ${expectedOf(schema)}`,
+      };
     case 'enum': {
       const near = typeof data === 'string' ? didYouMean(data, schema.enum?.map(String) ?? []) : '';
       return {
@@ -96,8 +101,10 @@ interface Schema {
   readonly enum?: readonly unknown[];
   readonly const?: unknown;
   readonly minimum?: number;
+  readonly exclusiveMinimum?: number;
   readonly maximum?: number;
   readonly maxLength?: number;
+  readonly pattern?: string;
   readonly uniqueItems?: boolean;
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly oneOf?: readonly Schema[];
@@ -107,6 +114,7 @@ interface Schema {
 const TYPES: Readonly<Record<string, string>> = {
   string: 'text',
   integer: 'a whole number',
+  number: 'a number',
   boolean: 'true or false',
   object: 'an object',
   array: 'a list',
@@ -114,11 +122,15 @@ const TYPES: Readonly<Record<string, string>> = {
 
 function expectedOf(schema: Schema): string {
   if (schema.enum !== undefined) return oneOf(schema.enum);
-  const { minimum, maximum, maxLength } = schema;
+  // The one pattern that CONFIG_SCHEMA has.
+  if (schema.pattern !== undefined) return 'a JSON Pointer such as /errors';
+  const { minimum, exclusiveMinimum, maximum, maxLength } = schema;
   const types = [schema.type ?? []].flat().map((type) => TYPES[type] ?? type);
   let text = types.join(' or ') || 'a value';
   if (minimum !== undefined && maximum !== undefined) text += ` from ${minimum} to ${maximum}`;
   else if (minimum !== undefined) text += ` from ${minimum}`;
+  else if (exclusiveMinimum !== undefined) text += ` above ${exclusiveMinimum}`;
+  if (minimum === undefined && maximum !== undefined) text += ` and at most ${maximum}`;
   if (maxLength !== undefined) text += ` of at most ${maxLength} characters`;
   if (schema.uniqueItems) text += ', each item once';
   return text;

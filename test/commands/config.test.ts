@@ -78,6 +78,7 @@ describe('config print', () => {
     },
     logging: { file: 'sync.log' },
     schedule: { cron: '0 3 * * *', timeZone: 'Asia/Jakarta' },
+    run: { maxDurationMinutes: 0.5 },
     destination: { baseUrl: 'https://api.example', headers: { 'X-Token': 'tok', 'X-Source': 'hr' } },
     entities: [
       entity({
@@ -85,7 +86,15 @@ describe('config print', () => {
         map: { Code: 'Id', At: { sentAt: 'yyyy' }, Token: { const: 'prefix-${env:CONST}' } },
       }),
       entity({ name: 'B', destination: { url: '/b', auth: { type: 'basic', user: 'importer', password: 'pw' } } }),
-      entity({ name: 'C', destination: { url: '/c', auth: { type: 'bearer', token: 'b' } } }),
+      entity({
+        name: 'C',
+        destination: {
+          url: '/c',
+          auth: { type: 'bearer', token: 'b' },
+          requestsPerSecond: 0.5,
+          rejectedRows: { pointer: '/errors', key: '/id' },
+        },
+      }),
     ],
   };
 
@@ -106,6 +115,7 @@ describe('config print', () => {
         readOnlyIntent: false,
         connectTimeoutMs: 15_000,
         requestTimeoutMs: 120_000,
+        retryForMs: 60_000,
         appName: 'tamhr-sync',
       },
       object: {
@@ -120,11 +130,13 @@ describe('config print', () => {
         readOnlyIntent: false,
         connectTimeoutMs: 15_000,
         requestTimeoutMs: 120_000,
+        retryForMs: 60_000,
         appName: 'tamhr-sync',
         minTlsVersion: 'TLSv1',
       },
     });
     assert.deepEqual(printed.schedule, tree.schedule);
+    assert.deepEqual(printed.run, { maxRetries: 100, maxDurationMinutes: 0.5 });
     assert.deepEqual(Object.keys(printed.logging), ['level', 'format', 'file', 'maxFileBytes', 'maxFiles']);
     const [users, basic, bearer] = printed.entities;
     assert.deepEqual(users, {
@@ -136,6 +148,13 @@ describe('config print', () => {
         batchSize: 3000,
         concurrency: 1,
         timeoutMs: 30_000,
+        maxAttempts: 4,
+        retryDelayMs: 1000,
+        maxRetryDelayMs: 30_000,
+        maxFailedBatches: 3,
+        maxIsolationCalls: 1000,
+        serverErrorRuns: 3,
+        idempotencyKeyTtlHours: 24,
         compression: 'none',
         idempotencyHeader: 'Idempotency-Key',
         allowInsecure: false,
@@ -149,6 +168,8 @@ describe('config print', () => {
     });
     assert.deepEqual(basic.destination.auth, { type: 'basic', user: 'importer', password: '***' });
     assert.deepEqual(bearer.destination.auth, { type: 'bearer', token: '***' });
+    assert.equal(bearer.destination.requestsPerSecond, 0.5);
+    assert.deepEqual(bearer.destination.rejectedRows, { pointer: '/errors', key: '/id' });
   });
 
   test('shows TLS and proxy without key, passphrase and password, wherever these come from', async (t) => {

@@ -85,6 +85,13 @@ describe('the shipped sync.config.json', () => {
         batchSize: 3000,
         concurrency: 1,
         timeoutMs: 30_000,
+        maxAttempts: 4,
+        retryDelayMs: 1000,
+        maxRetryDelayMs: 30_000,
+        maxFailedBatches: 3,
+        maxIsolationCalls: 1000,
+        serverErrorRuns: 3,
+        idempotencyKeyTtlHours: 24,
         compression: 'none',
         idempotencyHeader: 'Idempotency-Key',
         allowInsecure: false,
@@ -432,6 +439,16 @@ describe('entities', () => {
       maxBatchBytes: 1000,
       concurrency: 2,
       timeoutMs: 5000,
+      maxAttempts: 2,
+      retryDelayMs: 10,
+      maxRetryDelayMs: 20,
+      requestsPerSecond: 0.5,
+      rowsPerSecond: 1000,
+      maxFailedBatches: 5,
+      maxIsolationCalls: 0,
+      serverErrorRuns: 0,
+      idempotencyKeyTtlHours: 0.5,
+      rejectedRows: { pointer: '/errors', index: '/row', reason: '/message' },
       compression: 'gzip',
       idempotencyHeader: 'X-Batch',
       allowInsecure: true,
@@ -447,6 +464,16 @@ describe('entities', () => {
       maxBatchBytes: 6,
       concurrency: 7,
       timeoutMs: 8,
+      maxAttempts: 9,
+      retryDelayMs: 10,
+      maxRetryDelayMs: 10,
+      requestsPerSecond: 12,
+      rowsPerSecond: 13,
+      maxFailedBatches: 14,
+      maxIsolationCalls: 15,
+      serverErrorRuns: 16,
+      idempotencyKeyTtlHours: 17,
+      rejectedRows: { pointer: '', key: '/id' },
       compression: 'none',
       idempotencyHeader: null,
       allowInsecure: false,
@@ -457,18 +484,10 @@ describe('entities', () => {
       entity({ name: 'Based', destination: { url: 'b', baseUrl: 'https://x' } }),
     ];
     const [users, org, based] = (await load(t, tree)).entities;
+    const { baseUrl: _, proxy: __, noProxy: ___, ...shared } = tree.destination;
     assert.deepEqual(users?.destination, {
+      ...shared,
       url: 'https://api.example/v1/users',
-      method: 'PUT',
-      headers: { 'X-Source': 'hr', 'X-Site': 'jakarta' },
-      auth: { type: 'bearer', token: 't' },
-      batchSize: 100,
-      maxBatchBytes: 1000,
-      concurrency: 2,
-      timeoutMs: 5000,
-      compression: 'gzip',
-      idempotencyHeader: 'X-Batch',
-      allowInsecure: true,
       proxy: { url: 'http://proxy.example:3128/', noProxy: 'x' },
     });
     assert.deepEqual(org?.destination, { ...own, headers: { 'X-Site': 'jakarta', 'x-source': 'org', 'X-More': '1' } });
@@ -498,6 +517,13 @@ describe('entities', () => {
           batchSize: 3000,
           concurrency: 1,
           timeoutMs: 30_000,
+          maxAttempts: 4,
+          retryDelayMs: 1000,
+          maxRetryDelayMs: 30_000,
+          maxFailedBatches: 3,
+          maxIsolationCalls: 1000,
+          serverErrorRuns: 3,
+          idempotencyKeyTtlHours: 24,
           compression: 'none',
           idempotencyHeader: 'Idempotency-Key',
           allowInsecure: false,
@@ -508,6 +534,7 @@ describe('entities', () => {
     ]);
     assert.deepEqual(config.logging, { level: 'info', format: 'text' });
     assert.equal(config.schedule, undefined);
+    assert.deepEqual(config.run, { maxRetries: 100 });
   });
 
   test('that are disabled are checked and told apart', async (t) => {
@@ -575,6 +602,83 @@ const MISTAKES: [name: string, change: (tree: ReturnType<typeof smallConfig>) =>
       'destination.maxBatchBytes: found a number, expected a whole number from 1',
       'destination.concurrency: found 65, expected a whole number from 1 to 64',
       'destination.timeoutMs: found -1, expected a whole number from 1 to 2147483647',
+    ],
+  ],
+  [
+    'limits of a delivery out of range',
+    (tree) => {
+      tree.connections.other = {
+        connectionString: 'Server=db;Database=MDM;User ID=u;Password=hunter2',
+        retryForMs: -1,
+      };
+      tree.run = { maxDurationMinutes: 0, maxRetries: -1 };
+      Object.assign(tree.destination, { maxAttempts: 0, requestsPerSecond: 0, rowsPerSecond: '5' });
+      tree.entities = [
+        entity({ destination: { url: '/u', maxFailedBatches: 0, maxIsolationCalls: -1, serverErrorRuns: 0.5 } }),
+        entity({ name: 'Org', destination: { url: '/o', retryDelayMs: 0, idempotencyKeyTtlHours: -1 } }),
+      ];
+    },
+    [
+      'connections.other.retryForMs: found -1, expected a whole number from 0 to 2147483647',
+      'run.maxDurationMinutes: found 0, expected a number above 0 and at most 35791',
+      'run.maxRetries: found -1, expected a whole number from 0',
+      'destination.maxAttempts: found 0, expected a whole number from 1',
+      'destination.requestsPerSecond: found 0, expected a number above 0',
+      'destination.rowsPerSecond: found text, expected a number above 0',
+      'entities[0].destination.maxFailedBatches: found 0, expected a whole number from 1',
+      'entities[0].destination.maxIsolationCalls: found -1, expected a whole number from 0',
+      'entities[0].destination.serverErrorRuns: found a number, expected a whole number from 0',
+      'entities[1].destination.retryDelayMs: found 0, expected a whole number from 1 to 2147483647',
+      'entities[1].destination.idempotencyKeyTtlHours: found -1, expected a number above 0',
+    ],
+  ],
+  [
+    'first waits above the longest one, where they are set',
+    (tree) => {
+      Object.assign(tree.destination, { retryDelayMs: 40_000, maxRetryDelayMs: 40_000 });
+      tree.entities = [
+        entity(),
+        entity({ name: 'B', destination: { url: '/b', maxRetryDelayMs: 39_999 } }),
+        entity({ name: 'C', destination: { url: '/c', maxRetryDelayMs: 40_000 } }),
+        entity({ name: 'D', destination: { url: '/d', retryDelayMs: 40_001 } }),
+        entity({ name: 'E', destination: { url: '/e', retryDelayMs: 2, maxRetryDelayMs: 1 } }),
+        entity({ name: 'F', destination: { url: '/f', retryDelayMs: 60_000, maxRetryDelayMs: 'long' } }),
+      ];
+    },
+    [
+      'entities[1].destination.maxRetryDelayMs: found 39999, expected at least retryDelayMs, which is 40000',
+      'entities[3].destination.retryDelayMs: found 40001, expected at most maxRetryDelayMs, which is 40000',
+      'entities[4].destination.retryDelayMs: found 2, expected at most maxRetryDelayMs, which is 1',
+      'entities[5].destination.maxRetryDelayMs: found text, expected a whole number from 1 to 2147483647',
+    ],
+  ],
+  [
+    'a shared first wait above the default of the longest one, once for all entities',
+    (tree) => {
+      tree.destination.retryDelayMs = 40_000;
+      tree.entities.push(entity({ name: 'Org' }));
+    },
+    ['destination.retryDelayMs: found 40000, expected at most maxRetryDelayMs, which is 30000'],
+  ],
+  [
+    'places of rejected rows that are none',
+    (tree) => {
+      tree.destination.rejectedRows = 'errors';
+      tree.entities = [
+        entity({ destination: { url: '/u', rejectedRows: { pointer: 'errors', index: '/~2', key: '/k' } } }),
+        entity({ name: 'B', destination: { url: '/b', rejectedRows: { pointer: '/errors', reason: 5 } } }),
+        entity({ name: 'C', destination: { url: '/c', rejectedRows: { index: '', pointr: '/errors' } } }),
+      ];
+    },
+    [
+      'destination.rejectedRows: found text, expected an object',
+      'entities[0].destination.rejectedRows: found "index" and "key", expected exactly one of "index" or "key"',
+      'entities[0].destination.rejectedRows.pointer: found "errors", expected a JSON Pointer such as /errors',
+      'entities[0].destination.rejectedRows.index: found "/~2", expected a JSON Pointer such as /errors',
+      'entities[1].destination.rejectedRows: found none, expected exactly one of "index" or "key"',
+      'entities[1].destination.rejectedRows.reason: found a number, expected a JSON Pointer such as /errors',
+      'entities[2].destination.rejectedRows.pointer: missing, expected a JSON Pointer such as /errors',
+      'entities[2].destination.rejectedRows.pointr: unknown key, did you mean "pointer"?',
     ],
   ],
   [

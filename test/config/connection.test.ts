@@ -71,6 +71,7 @@ describe('readConnection', () => {
       trustServerCertificate: false,
       connectTimeoutMs: 15_000,
       requestTimeoutMs: 120_000,
+      retryForMs: 60_000,
       appName: 'tamhr-sync',
       multiSubnetFailover: false,
       readOnlyIntent: false,
@@ -111,6 +112,14 @@ describe('readConnection', () => {
     assert.equal(settings.instance, undefined);
     assert.equal(settings.minTlsVersion, 'TLSv1');
     assert.equal(settings.login.password, 'q');
+  });
+
+  test('takes the time to go on trying from the object; what SqlClient does at a lost connection does not count', async () => {
+    const string = 'Server=db;Database=MDM;User ID=sync;Password=p;ConnectRetryCount=3;Connect Retry Interval=10';
+    const { settings, warnings } = await readConnection('main', { connectionString: string, retryForMs: 0 }, '.');
+    assert.equal(settings?.retryForMs, 0);
+    assert.deepEqual(warnings, []);
+    assert.equal((await settingsOf(string)).retryForMs, 60_000);
   });
 
   test('asks SQL Server Browser only where an instance has no port', async () => {
