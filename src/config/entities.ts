@@ -239,10 +239,8 @@ function checkEnvironmentProxy(draft: Draft, destination: Path, url: URL, variab
 
 /** Reports a first wait above the longest one, where the destination itself sets one of the two. */
 function checkRetryDelays(draft: Draft, destination: Path): void {
-  const [path, other] = (['retryDelayMs', 'maxRetryDelayMs'] as const).map((key) => [...destination, key]) as [
-    Path,
-    Path,
-  ];
+  const path = [...destination, 'retryDelayMs'];
+  const other = [...destination, 'maxRetryDelayMs'];
   const isOwn = draft.get(path) !== undefined || draft.get(other) !== undefined;
   if (!isOwn || ![path, other].every((path) => draft.isIntact(path))) return;
   const first = inherited<number>(draft, destination, 'retryDelayMs') ?? DEFAULTS.destination.retryDelayMs;
