@@ -124,6 +124,46 @@ describe('migrating the log database of the old job', () => {
   });
 });
 
+describe('migrating a log database of the first release', () => {
+  const { server, pool } = useServerAndPool('log');
+  const columnsOf = async (table: string) =>
+    (
+      await server.query(
+        'log',
+        `SELECT COLUMN_NAME, DATA_TYPE, IS_NULLABLE FROM INFORMATION_SCHEMA.COLUMNS
+         WHERE TABLE_NAME = N'${table}' ORDER BY ORDINAL_POSITION`,
+      )
+    ).map((column) => Object.values(column).join(' '));
+
+  it('keeps its rows and adds the columns that a delivery in doubt needs', async () => {
+    const [first] = await loadMigrations();
+    const client = await server.connect('log');
+    for (const batch of splitBatches(printableScript(first ? [first] : []))) await client.batch(batch);
+    await (await pool()).withSession((session) =>
+      assert.rejects(requireMigrated(session, 'log'), { code: 'LOG_DATABASE_NOT_MIGRATED', message: /002-delivery/ }),
+    );
+    await server.execute(
+      'log',
+      `INSERT INTO dbo.TB_R_SYNC_FAILURE (EntityType, KeyHash, EntityId, Reason, Attempts, FirstFailedAt, LastFailedAt, State)
+       VALUES (N'User', 0x${'ab'.repeat(16)}, N'1', N'x', 1, SYSUTCDATETIME(), SYSUTCDATETIME(), N'waiting')`,
+    );
+    const batches = await columnsOf('TB_R_SYNC_BATCH');
+    const failures = await columnsOf('TB_R_SYNC_FAILURE');
+    const result = await migrate(await settingsOf(server.connectionString('log')), { check: false });
+    assert.equal(result.version, 1);
+    assert.deepEqual(await columnsOf('TB_R_SYNC_BATCH'), [
+      ...batches,
+      'LastRunId uniqueidentifier YES',
+      'RefusedRuns int YES',
+      'ServerErrorRuns int YES',
+    ]);
+    assert.deepEqual(await columnsOf('TB_R_SYNC_FAILURE'), [...failures, 'RunId uniqueidentifier YES']);
+    assert.deepEqual(await server.query('log', 'SELECT EntityId, RunId FROM dbo.TB_R_SYNC_FAILURE'), [
+      { EntityId: '1', RunId: null },
+    ]);
+  });
+});
+
 describe('migrating where the tables of the old job are views of those names', () => {
   const { server, pool } = useServerAndPool('log');
 
