@@ -39,6 +39,8 @@ export interface LogEntry {
   readonly host: string;
   readonly batch: Pick<Batch, 'id' | 'keys'>;
   readonly outcome: Outcome;
+  /** Rows of the batch that became dead letters. */
+  readonly rowsRefused?: number;
 }
 
 /** Writes the row; texts are cut to the columns, and columns that this installation lacks are left out. */
@@ -69,9 +71,8 @@ function textValue(name: string, column: LogColumn | undefined): string {
   return column?.narrow && Number.isFinite(column.length) ? `CAST(@${name} AS varchar(${column.length}))` : `@${name}`;
 }
 
-function entryTexts({ entity, runId, host, batch, outcome }: LogEntry, length: number): Record<string, string | null> {
-  const error = outcome.attempts.findLast((attempt) => attempt.error !== undefined)?.error;
-  const accepted = outcome.state === 'accepted';
+function entryTexts(entry: LogEntry, length: number): Record<string, string | null> {
+  const { entity, host, batch, outcome } = entry;
   return {
     ApplicationName: 'tamhr-sync',
     ApplicationModule: 'tamhr-sync',
@@ -79,16 +80,16 @@ function entryTexts({ entity, runId, host, batch, outcome }: LogEntry, length: n
     LogCategory: 'DataSync',
     Activity: activity(entity),
     IPHostName: host,
-    Status: accepted ? 'Success' : 'Failure',
-    AdditionalInformation: information({ entity, runId, batch, outcome }, length),
-    ExceptionMessage: accepted ? null : (error ?? null),
+    Status: outcome.state === 'accepted' ? 'Success' : 'Failure',
+    AdditionalInformation: information(entry, length),
+    ExceptionMessage: reasonOf(outcome) ?? null,
     CreatedBy: 'System',
     ModifiedBy: 'System',
   };
 }
 
 /** JSON, without its attempts where the column is too short for them: cut JSON is none. */
-function information({ entity, runId, batch, outcome }: Omit<LogEntry, 'host'>, length: number): string {
+function information({ entity, runId, batch, outcome, rowsRefused = 0 }: LogEntry, length: number): string {
   const { attempts } = outcome;
   const facts = {
     EndpointUrl: publicUrl(entity.destination.url),
@@ -96,6 +97,8 @@ function information({ entity, runId, batch, outcome }: Omit<LogEntry, 'host'>, 
     HttpResponseCode: attempts.at(-1)?.status ?? null,
     DurationMs: totalDurationMs(outcome),
     RowsInBatch: batch.keys.length,
+    ...(rowsRefused > 0 && { RowsRefused: rowsRefused }),
+    Outcome: outcome.state,
     BatchId: batch.id,
     RunId: runId,
   };
@@ -104,6 +107,12 @@ function information({ entity, runId, batch, outcome }: Omit<LogEntry, 'host'>, 
     Attempts: attempts.map(({ status, durationMs, error }) => ({ status, durationMs: Math.round(durationMs), error })),
   });
   return full.length <= length ? full : cut(JSON.stringify(facts), length);
+}
+
+/** Why a batch was not accepted, as far as anybody knows. */
+export function reasonOf({ state, attempts, note }: Outcome): string | undefined {
+  if (state === 'accepted') return undefined;
+  return attempts.findLast(({ error }) => error !== undefined)?.error ?? note;
 }
 
 /** The time of all attempts together, in whole milliseconds. */

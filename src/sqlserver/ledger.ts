@@ -1,34 +1,31 @@
 /**
  * The Ledger of one entity while its lock is held: batches are reserved and settled in TB_R_SYNC_BATCH, accepted rows go
  * into TB_R_SYNC_TRACKING, outcomes into TB_R_Log, rows that cannot be sent into TB_R_SYNC_FAILURE.
+ *
+ * Each writing method is one transaction that may be done again: where a commit's answer was lost, the repeat finds the
+ * batch no longer as it was, and writes nothing.
  */
-import { hash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { SyncError } from '../sync/errors.ts';
 import type { Batch, Cell, DeadLetter, EntityIdentity, Ledger, Outcome } from '../sync/ports.ts';
-import { type LogColumns, logOutcome, readLogColumns, totalDurationMs } from './activity-log.ts';
-import { binary, blob, bufferOf, cut, guid, int, nvarchar } from './parameters.ts';
+import { type LogColumns, logOutcome, readLogColumns } from './activity-log.ts';
+import { endBatch, insertBatch, readUnresolved, recordUnknown, unresolvedIds } from './batches.ts';
+import {
+  countKnownLetters,
+  deleteDeadLetters,
+  HASH_LENGTH,
+  keyHash,
+  loadLetters,
+  writeLetters,
+} from './dead-letters.ts';
+import { bufferOf, guid, int, nvarchar } from './parameters.ts';
 import type { Pool } from './pool.ts';
+import { createAnyDeadLetters, createReadOnlyLedger } from './read-only-ledger.ts';
 import type { Session } from './session.ts';
-import { ERROR_NUMBERS, errorNumber, errorText, isPermissionError } from './statement-error.ts';
-import { packBatch, unpackBatch } from './stored-batch.ts';
-import { fill, type TemporaryTable } from './temporary-table.ts';
-import { createTracking, ENTITY_TYPE_LENGTH, KEYS, labelParameters, placeholders } from './tracking.ts';
-
-const HASH_LENGTH = 16;
-const FAILED_ID_LENGTH = 4000;
-const REASON_LENGTH = 1000;
-
-/** TB_R_SYNC_FAILURE in the making. */
-const LETTERS: TemporaryTable = {
-  name: '#tamhr_letters',
-  columns: [
-    { name: 'KeyHash', type: 'Binary', length: HASH_LENGTH, nullable: false },
-    { name: 'EntityId', type: 'NVarChar', length: FAILED_ID_LENGTH, nullable: false },
-    { name: 'RowHash', type: 'Binary', length: HASH_LENGTH, nullable: true },
-    { name: 'Reason', type: 'NVarChar', length: REASON_LENGTH, nullable: false },
-    { name: 'HttpStatus', type: 'Int', nullable: true },
-  ],
-};
+import { ERROR_NUMBERS, errorNumber, errorText, isDuplicateKey, isPermissionError } from './statement-error.ts';
+import { packBatch } from './stored-batch.ts';
+import { fill } from './temporary-table.ts';
+import { ENTITY_TYPE_LENGTH, KEYS, labelParameters } from './tracking.ts';
 
 /** Whose ledger it is, and which run writes into it. */
 export interface LedgerOwner {
@@ -51,14 +48,18 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
   const entityType = nvarchar(entity.trackingLabels[0], ENTITY_TYPE_LENGTH);
   const labels = labelParameters(entity);
   const run = guid(runId);
+  const any = createAnyDeadLetters(entity);
   let logColumns: LogColumns | undefined;
-  let anyDeadLetters: boolean | undefined;
 
-  /** Every writing transaction begins with this: it fails when another run has taken the entity over, and holds it up until the end. */
-  async function requireOwnership(session: Session): Promise<void> {
+  /**
+   * Every writing transaction begins with this: it fails when another run has taken the entity over, and holds it up until
+   * the end. `maxBatchRows` is remembered where it is given.
+   */
+  async function requireOwnership(session: Session, maxBatchRows?: number): Promise<void> {
     const { rowCount } = await session.query(
-      'UPDATE dbo.TB_R_SYNC_ENTITY SET LockedAt = LockedAt WHERE EntityType = @entityType AND OwnerRunId = @run',
-      { entityType, run },
+      `UPDATE dbo.TB_R_SYNC_ENTITY SET MaxBatchRows = COALESCE(@maxBatchRows, MaxBatchRows)
+       WHERE EntityType = @entityType AND OwnerRunId = @run`,
+      { entityType, run, maxBatchRows: int(maxBatchRows ?? null) },
     );
     if (rowCount === 1) return;
     throw new SyncError(
@@ -66,29 +67,6 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
       `${entity.name}: another run has taken it over, since the lock of this one was lost.`,
       'See why the connection to the log database was closed; the other run goes on from here.',
     );
-  }
-
-  /** False where the batch was settled before. */
-  async function endBatch(session: Session, batch: Batch, outcome: Outcome): Promise<boolean> {
-    const last = outcome.attempts.at(-1);
-    const { rowCount } = await session.query(
-      `UPDATE dbo.TB_R_SYNC_BATCH
-       SET State = @state, Attempts = Attempts + @attempts,
-         RunsTried = RunsTried + CASE WHEN RunId = @run THEN 0 ELSE 1 END,
-         HttpStatus = @httpStatus, DurationMs = @durationMs, Error = @error,
-         SettledAt = SYSUTCDATETIME(), Body = NULL, RowKeys = NULL
-       WHERE BatchId = @batch AND State = N'sending'`,
-      {
-        batch: guid(batch.id),
-        run,
-        state: nvarchar(outcome.state, 20),
-        attempts: int(outcome.attempts.length),
-        httpStatus: int(last?.status ?? null),
-        durationMs: int(totalDurationMs(outcome)),
-        error: nvarchar(last?.error ?? null, Number.POSITIVE_INFINITY),
-      },
-    );
-    return rowCount === 1;
   }
 
   /** #tamhr_keys into TB_R_SYNC_TRACKING: rows that are there keep their label, new ones get the first. */
@@ -115,93 +93,98 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
     );
   }
 
-  async function deleteDeadLetters(session: Session): Promise<void> {
-    await session.query(
-      `DELETE f FROM dbo.TB_R_SYNC_FAILURE AS f
-       INNER JOIN ${KEYS.name} AS k ON k.KeyHash = f.KeyHash
-       WHERE f.EntityType = @entityType`,
-      { entityType },
-    );
-  }
-
-  async function log(session: Session, batch: Batch, outcome: Outcome): Promise<void> {
+  async function log(session: Session, batch: Batch, outcome: Outcome, rowsRefused = 0): Promise<void> {
     logColumns ??= await readLogColumns(session, pool.settings.name);
-    await logOutcome(session, logColumns, { entity, runId, host, batch, outcome });
+    await logOutcome(session, logColumns, { entity, runId, host, batch, outcome, rowsRefused });
   }
 
-  async function hasDeadLetters(session: Session): Promise<boolean> {
-    const { rows } = await session.query(
-      'SELECT TOP (1) KeyHash FROM dbo.TB_R_SYNC_FAILURE WHERE EntityType = @entityType',
-      { entityType },
-    );
-    return rows.length > 0;
+  /** Carries the letters to the server, and returns how many of them are new. */
+  async function announce(session: Session, letters: readonly DeadLetter[]): Promise<number> {
+    if (letters.length === 0) return 0;
+    any.note();
+    const loaded = await loadLetters(session, letters);
+    return loaded - (await countKnownLetters(session, entityType));
   }
 
   return {
-    ...createTracking(pool, entity),
+    ...createReadOnlyLedger(pool, entity, any),
 
     async *unresolved() {
-      const { rows } = await pool.withSession((session) =>
-        session.query(
-          `SELECT BatchId FROM dbo.TB_R_SYNC_BATCH
-           WHERE EntityType IN (${placeholders(labels)}) AND State = N'sending' ORDER BY CreatedAt, BatchId`,
-          labels,
-        ),
-      );
-      for (const [id] of rows) {
-        const { rows: stored } = await pool.withSession((session) =>
-          session.query(
-            `SELECT Body, RowKeys, BodyHash FROM dbo.TB_R_SYNC_BATCH WHERE BatchId = @batch AND State = N'sending'`,
-            { batch: guid(id as string) },
-          ),
-        );
-        // Settled meanwhile, by a run that has taken over.
-        if (stored[0] === undefined) continue;
-        const [body, rowKeys, bodyHash] = stored[0] as [Uint8Array | null, Uint8Array | null, Uint8Array];
-        yield unpackBatch(id as string, { body, rowKeys, bodyHash });
+      for (const id of await pool.repeating((session) => unresolvedIds(session, labels))) {
+        const found = await pool.repeating((session) => readUnresolved(session, id));
+        if (found !== undefined) yield found;
       }
     },
 
     async reserve(batch) {
-      const { body, rowKeys, bodyHash } = await packBatch(batch);
-      await pool.withSession((session) =>
-        session.transaction(async () => {
+      const stored = await packBatch(batch);
+      await pool.repeating(async (session, isRepeat) => {
+        const reserved = session.transaction(async () => {
           await requireOwnership(session);
-          await session.query(
-            `INSERT INTO dbo.TB_R_SYNC_BATCH
-               (BatchId, RunId, EntityType, Operation, State, RowsInBatch, BodyHash, Body, RowKeys, Attempts, RunsTried, CreatedAt)
-             VALUES (@batch, @run, @entityType, N'upsert', N'sending', @rows, @bodyHash, @body, @rowKeys, 0, 1, SYSUTCDATETIME())`,
-            {
-              batch: guid(batch.id),
-              run,
-              entityType,
-              rows: int(batch.keys.length),
-              bodyHash: binary(bodyHash, 32),
-              body: blob(body),
-              rowKeys: blob(rowKeys),
-            },
-          );
+          await insertBatch(session, batch, stored, { run, entityType });
+        });
+        await reserved.catch((error) => {
+          if (!isRepeat || !isDuplicateKey(error)) throw error;
+        });
+      });
+    },
+
+    async settle(batch, outcome, letters) {
+      const accepted = outcome.state === 'accepted';
+      let newLetters: number | undefined;
+      await pool.repeating(async (session) => {
+        const announced = await announce(session, letters);
+        // What the first try found: after it the letters may be there.
+        newLetters ??= announced;
+        const anyDeadLetters = accepted && (await any.ask(session));
+        if (accepted) await fill(session, KEYS, keyRows(batch, letters, anyDeadLetters));
+        await session.transaction(async () => {
+          await requireOwnership(session);
+          if (!(await endBatch(session, batch, outcome, run))) return;
+          if (accepted) await track(session, batch);
+          if (anyDeadLetters) await deleteDeadLetters(session, entityType);
+          if (letters.length > 0) await writeLetters(session, entityType, run);
+          await log(session, batch, outcome, letters.length);
+        });
+      });
+      return newLetters ?? 0;
+    },
+
+    async split(batch, outcome, halves, maxBatchRows) {
+      const stored = await Promise.all(halves.map(async (half) => ({ half, packed: await packBatch(half) })));
+      await pool.repeating((session) =>
+        session.transaction(async () => {
+          await requireOwnership(session, maxBatchRows);
+          if (!(await endBatch(session, batch, outcome, run))) return;
+          for (const { half, packed } of stored) {
+            await insertBatch(session, half, packed, { run, entityType, parentId: batch.id });
+          }
+          await log(session, batch, outcome);
         }),
       );
     },
 
-    async settle(batch, outcome) {
-      await pool.withSession(async (session) => {
-        const accepted = outcome.state === 'accepted';
-        if (accepted) {
-          anyDeadLetters ??= await hasDeadLetters(session);
-          await fill(session, KEYS, keyRows(batch, anyDeadLetters));
-        }
+    async keepUnknown(batch, outcome, doubt) {
+      await pool.repeating((session) =>
+        session.transaction(async () => {
+          await requireOwnership(session);
+          if (await recordUnknown(session, batch, outcome, doubt, run)) await log(session, batch, outcome);
+        }),
+      );
+    },
+
+    async deadLetter(letters) {
+      if (letters.length === 0) return 0;
+      let newLetters: number | undefined;
+      await pool.repeating(async (session) => {
+        const announced = await announce(session, letters);
+        newLetters ??= announced;
         await session.transaction(async () => {
           await requireOwnership(session);
-          if (!(await endBatch(session, batch, outcome))) return;
-          if (accepted) {
-            await track(session, batch);
-            if (anyDeadLetters) await deleteDeadLetters(session);
-          }
-          await log(session, batch, outcome);
+          await writeLetters(session, entityType, run);
         });
       });
+      return newLetters ?? 0;
     },
 
     async rehearseSettle() {
@@ -218,50 +201,22 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
         written.catch((error) => {
           throw writeError(error, table, entity, pool.settings.name);
         });
-      await pool.withSession(async (session) => {
-        await into('dbo.TB_R_SYNC_TRACKING', fill(session, KEYS, keyRows(batch, true)));
+      await pool.repeating(async (session) => {
+        await into('dbo.TB_R_SYNC_TRACKING', fill(session, KEYS, keyRows(batch, [], true)));
+        await loadLetters(session, [{ key: randomUUID(), reason: 'rehearsed' }]);
         await session
           .transaction(async () => {
             await requireOwnership(session);
-            await into('dbo.TB_R_SYNC_BATCH', endBatch(session, batch, outcome));
+            await into('dbo.TB_R_SYNC_BATCH', endBatch(session, batch, outcome, run));
             await into('dbo.TB_R_SYNC_TRACKING', track(session, batch));
-            await into('dbo.TB_R_SYNC_FAILURE', deleteDeadLetters(session));
+            await into('dbo.TB_R_SYNC_FAILURE', deleteDeadLetters(session, entityType));
+            await into('dbo.TB_R_SYNC_FAILURE', writeLetters(session, entityType, run));
             await into('dbo.TB_R_Log', log(session, batch, outcome));
             throw rehearsed;
           })
           .catch((error) => {
             if (error !== rehearsed) throw error;
           });
-      });
-    },
-
-    async deadLetter(letters) {
-      if (letters.length === 0) return 0;
-      anyDeadLetters = true;
-      return pool.withSession(async (session) => {
-        await fill(session, LETTERS, letterRows(letters));
-        return session.transaction(async () => {
-          await requireOwnership(session);
-          await session.query(
-            `UPDATE f SET RowHash = l.RowHash, Reason = l.Reason, HttpStatus = l.HttpStatus,
-               Attempts = f.Attempts + 1, LastFailedAt = SYSUTCDATETIME()
-             FROM dbo.TB_R_SYNC_FAILURE AS f
-             INNER JOIN ${LETTERS.name} AS l ON l.KeyHash = f.KeyHash
-             WHERE f.EntityType = @entityType`,
-            { entityType },
-          );
-          const { rowCount } = await session.query(
-            `INSERT INTO dbo.TB_R_SYNC_FAILURE
-               (EntityType, KeyHash, EntityId, RowHash, Reason, HttpStatus, Attempts, FirstFailedAt, LastFailedAt, State)
-             SELECT @entityType, l.KeyHash, l.EntityId, l.RowHash, l.Reason, l.HttpStatus, 1, SYSUTCDATETIME(), SYSUTCDATETIME(),
-               N'waiting'
-             FROM ${LETTERS.name} AS l
-             WHERE NOT EXISTS (
-               SELECT 1 FROM dbo.TB_R_SYNC_FAILURE AS f WHERE f.EntityType = @entityType AND f.KeyHash = l.KeyHash)`,
-            { entityType },
-          );
-          return rowCount;
-        });
       });
     },
   };
@@ -284,29 +239,20 @@ function writeError(error: unknown, table: string, entity: EntityIdentity, conne
   );
 }
 
-/** The first half of SHA-256 of a key's text, as TB_R_SYNC_FAILURE identifies it. */
-function keyHash(key: string): Buffer {
-  return hash('sha256', key, 'buffer').subarray(0, HASH_LENGTH);
-}
-
-function keyRows({ keys, hashes }: Batch, withKeyHash: boolean): Cell[][] {
+/** The keys of a batch but for those of `letters`. */
+function keyRows({ keys, hashes }: Batch, letters: readonly DeadLetter[], withKeyHash: boolean): Cell[][] {
   const rowHashes = bufferOf(hashes);
-  return keys.map((key, index) => [
-    index,
-    key,
-    rowHashes.subarray(index * HASH_LENGTH, (index + 1) * HASH_LENGTH),
-    withKeyHash ? keyHash(key) : null,
-  ]);
-}
-
-/** Each key once: the last word on it counts. */
-function letterRows(letters: readonly DeadLetter[]): Cell[][] {
-  const byKey = new Map(letters.map((letter) => [letter.key, letter]));
-  return [...byKey.values()].map(({ key, hash, reason, httpStatus }) => [
-    keyHash(key),
-    cut(key, FAILED_ID_LENGTH),
-    hash === undefined ? null : bufferOf(hash),
-    cut(reason, REASON_LENGTH),
-    httpStatus ?? null,
-  ]);
+  const refused = new Set(letters.map(({ key }) => key));
+  return keys.flatMap((key, index) =>
+    refused.has(key)
+      ? []
+      : [
+          [
+            index,
+            key,
+            rowHashes.subarray(index * HASH_LENGTH, (index + 1) * HASH_LENGTH),
+            withKeyHash ? keyHash(key) : null,
+          ],
+        ],
+  );
 }

@@ -4,7 +4,7 @@ import { createLockConnection, lockEntity } from './entity-lock.ts';
 import { requireMigrated } from './migrate.ts';
 import { guid, int, nvarchar } from './parameters.ts';
 import type { Pool } from './pool.ts';
-import { createTracking } from './tracking.ts';
+import { createReadOnlyLedger } from './read-only-ledger.ts';
 
 /** `pool` lends the connections for everything but the locks, and is closed with the rest. */
 export function createLogDatabase(pool: Pool): LogDatabase {
@@ -42,7 +42,7 @@ export function createLogDatabase(pool: Pool): LogDatabase {
       );
     },
     lock: (entity, runId) => lockEntity(pool, locks, entity, runId),
-    readOnlyLedger: (entity) => createTracking(pool, entity),
+    readOnlyLedger: (entity) => createReadOnlyLedger(pool, entity),
     async close() {
       await locks.close();
       await pool.close();

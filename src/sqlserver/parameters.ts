@@ -37,7 +37,7 @@ export const nvarchar = (value: string | null, length: number): Parameter => ({
 });
 
 /** `uniqueidentifier`. */
-export const guid = (value: string): Parameter => ({ type: 'UniqueIdentifier', value });
+export const guid = (value: string | null): Parameter => ({ type: 'UniqueIdentifier', value });
 
 /** `varbinary(max)`. */
 export const blob = (value: Uint8Array): Parameter => ({

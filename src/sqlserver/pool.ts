@@ -21,6 +21,8 @@ export interface Pool {
    * LOG_DATABASE_NOT_MIGRATED) for what connecting or a statement failed with.
    */
   withSession<T>(work: (session: Session) => Promise<T>): Promise<T>;
+  /** The same for work that may be done again: `isRepeat` tells it that its effect may be there already. */
+  repeating<T>(work: (session: Session, isRepeat: boolean) => Promise<T>): Promise<T>;
   /** Waits until all sessions are given back, and closes them. */
   close(): Promise<void>;
 }
@@ -39,7 +41,7 @@ export function createPool(settings: ConnectionSettings, role: ConnectionRole, m
     // Else it would try again until the caller's time is up, and lock an account whose password is wrong.
     propagateCreateError: true,
   });
-  return {
+  const pool: Pool = {
     settings,
     async withSession(work) {
       const session = await sessions.acquire().promise.catch((error) => {
@@ -53,10 +55,12 @@ export function createPool(settings: ConnectionSettings, role: ConnectionRole, m
         sessions.release(session);
       }
     },
+    repeating: (work) => pool.withSession((session) => work(session, false)),
     async close() {
       await sessions.destroy();
     },
   };
+  return pool;
 }
 
 function noneFree({ name }: ConnectionSettings, role: ConnectionRole): SyncError {

@@ -12,6 +12,8 @@ export const ERROR_NUMBERS = {
   invalidObject: 208,
   permissionDenied: 229,
   columnPermissionDenied: 230,
+  duplicateKeyInIndex: 2601,
+  duplicateKey: 2627,
   /** CREATE TABLE and its like. */
   statementPermissionDenied: 262,
   /** Babelfish reports syntax and permission errors under one number of its own. */
@@ -29,6 +31,12 @@ export function errorNumber(error: unknown): number | undefined {
   }
   const { number } = (error ?? {}) as { number?: unknown };
   return error instanceof Error && typeof number === 'number' ? number : undefined;
+}
+
+/** Whether the server refused a row because its key is there already. */
+export function isDuplicateKey(error: unknown): boolean {
+  const number = errorNumber(error);
+  return number === ERROR_NUMBERS.duplicateKey || number === ERROR_NUMBERS.duplicateKeyInIndex;
 }
 
 /** Whether the server refused for lack of a permission. */

@@ -47,7 +47,7 @@ export function placeholders(parameters: Parameters): string {
     .join(', ');
 }
 
-/** The part of the Ledger that only reads. */
+/** The part of the Ledger that reads tracking and what was logged. */
 export function createTracking(
   pool: Pool,
   entity: EntityIdentity,
@@ -57,7 +57,7 @@ export function createTracking(
 
   return {
     async isEmpty() {
-      return pool.withSession(async (session) => {
+      return pool.repeating(async (session) => {
         hashColumn ??= await findHashColumn(session, pool.settings.name);
         const { rows } = await session.query(
           `SELECT TOP (1) Id FROM dbo.TB_R_SYNC_TRACKING WHERE EntityType IN (${placeholders(labels)})`,
@@ -67,7 +67,7 @@ export function createTracking(
       });
     },
     async hasLoggedSuccess() {
-      return pool.withSession(async (session) => {
+      return pool.repeating(async (session) => {
         const { rows: table } = await session.query(`SELECT OBJECT_ID(N'dbo.TB_R_Log')`);
         if (table[0]?.[0] === null) return false;
         const { rows } = await session.query(
@@ -82,7 +82,7 @@ export function createTracking(
       // A longer key is in no ledger.
       const rows = keys.flatMap((key, index) => (key.length > LEDGER_KEY_LENGTH ? [] : [[index, key, null, null]]));
       if (rows.length === 0) return [];
-      return pool.withSession(async (session) => {
+      return pool.repeating(async (session) => {
         hashColumn ??= await findHashColumn(session, pool.settings.name);
         const hash = hashColumn;
         await fill(session, KEYS, rows);

@@ -21,6 +21,7 @@ const NOWHERE: ConnectionSettings = {
   trustServerCertificate: false,
   connectTimeoutMs: 5000,
   requestTimeoutMs: 5000,
+  retryForMs: 60_000,
   appName: 'test',
   multiSubnetFailover: false,
   readOnlyIntent: false,

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { before, describe, it } from 'node:test';
 import { createLedger } from '../../src/sqlserver/ledger.ts';
 import { migrate } from '../../src/sqlserver/migrate.ts';
-import type { Batch, EntityIdentity, Ledger, Outcome } from '../../src/sync/ports.ts';
+import type { Batch, DeadLetter, EntityIdentity, Ledger, Outcome, UnresolvedBatch } from '../../src/sync/ports.ts';
 import { itOnStandIn } from '../support/sqlserver.ts';
 import { batchOf, entityNamed, hashOf, settingsOf, useServerAndPool } from './fixture.ts';
 
@@ -18,6 +18,12 @@ const REFUSED: Outcome = {
     { startedAt: new Date(), durationMs: 30, status: 503, error: 'HTTP 503: try later' },
   ],
 };
+
+const UNKNOWN: Outcome = {
+  state: 'unknown',
+  attempts: [{ startedAt: new Date(), durationMs: 30_000, error: 'no answer in 30 s' }],
+};
+const NO_DOUBT = { refusedRuns: 0, serverErrorRuns: 0 };
 
 describe('a ledger', () => {
   const { server, pool } = useServerAndPool('log');
@@ -40,10 +46,14 @@ describe('a ledger', () => {
     return { ledger: createLedger(await pool(), { entity, runId, host: 'worker-1' }), runId };
   }
 
-  async function unresolvedOf(ledger: Ledger): Promise<Batch[]> {
-    const batches: Batch[] = [];
+  async function unresolvedBatches(ledger: Ledger): Promise<UnresolvedBatch[]> {
+    const batches: UnresolvedBatch[] = [];
     for await (const batch of ledger.unresolved()) batches.push(batch);
     return batches;
+  }
+
+  async function unresolvedOf(ledger: Ledger): Promise<Batch[]> {
+    return (await unresolvedBatches(ledger)).map(({ batch }) => batch);
   }
 
   describe('before anything is sent', () => {
@@ -144,7 +154,7 @@ describe('a ledger', () => {
       const keys = guids(10_000);
       const batch = batchOf(keys.filter((_, index) => index % 10 === 0));
       await ledger.reserve(batch);
-      await ledger.settle(batch, ACCEPTED);
+      await ledger.settle(batch, ACCEPTED, []);
       const found = await ledger.find(keys);
       assert.deepEqual(
         found.map(({ index }) => index).sort((a, b) => a - b),
@@ -173,8 +183,8 @@ describe('a ledger', () => {
       assert.deepEqual(unresolved[1]?.keys, second.keys);
       assert.deepEqual(Buffer.from(unresolved[1]?.hashes ?? []), Buffer.from(second.hashes));
       assert.deepEqual(unresolved[1]?.offsets, second.offsets);
-      await ledger.settle(first, REFUSED);
-      await ledger.settle(second, ACCEPTED);
+      await ledger.settle(first, REFUSED, []);
+      await ledger.settle(second, ACCEPTED, []);
       assert.deepEqual(await unresolvedOf(ledger), []);
     });
 
@@ -192,7 +202,7 @@ describe('a ledger', () => {
       const { ledger } = await ledgerOf({ ...entityNamed('Order'), trackingLabels: ['Order', 'OrderOld'] });
       const [found] = await unresolvedOf(ledger);
       assert.equal(found?.id, batch.id);
-      await ledger.settle(found, ACCEPTED);
+      await ledger.settle(found, ACCEPTED, []);
       assert.deepEqual(await unresolvedOf(ledger), []);
     });
 
@@ -245,7 +255,7 @@ describe('a ledger', () => {
           SettledAt: null,
         },
       );
-      await ledger.settle(batch, REFUSED);
+      await ledger.settle(batch, REFUSED, []);
       const [settled] = await query(select);
       assert.ok(settled?.SettledAt instanceof Date);
       assert.deepEqual(
@@ -271,7 +281,7 @@ describe('a ledger', () => {
       const { ledger } = await ledgerOf(entity);
       const [found] = await unresolvedOf(ledger);
       assert.ok(found);
-      await ledger.settle(found, ACCEPTED);
+      await ledger.settle(found, ACCEPTED, []);
       assert.deepEqual(await query(`SELECT State, RunsTried FROM dbo.TB_R_SYNC_BATCH WHERE BatchId = '${batch.id}'`), [
         { State: 'accepted', RunsTried: 2 },
       ]);
@@ -284,7 +294,7 @@ describe('a ledger', () => {
       const { ledger } = await ledgerOf(entity);
       const batch = batchOf(guids(3000));
       await ledger.reserve(batch);
-      await ledger.settle(batch, ACCEPTED);
+      await ledger.settle(batch, ACCEPTED, []);
       const rows = await query(`SELECT EntityType, EntityId, RowHash, BatchId, SyncTimestamp FROM dbo.TB_R_SYNC_TRACKING
         WHERE EntityType IN (N'Settle', N'SettleOld')`);
       assert.equal(rows.length, 3000);
@@ -307,7 +317,7 @@ describe('a ledger', () => {
       );
       const batch = batchOf(['a', 'b', 'c']);
       await ledger.reserve(batch);
-      await ledger.settle(batch, ACCEPTED);
+      await ledger.settle(batch, ACCEPTED, []);
       const rows =
         await query(`SELECT EntityType, EntityId, RowHash, YEAR(SyncTimestamp) AS Year FROM dbo.TB_R_SYNC_TRACKING
         WHERE EntityType IN (N'Update', N'UpdateOld') ORDER BY EntityId`);
@@ -324,7 +334,7 @@ describe('a ledger', () => {
       const { ledger } = await ledgerOf(entityNamed('Equal'));
       const batch = batchOf(['k', 'K', 'k ']);
       await ledger.reserve(batch);
-      await ledger.settle(batch, ACCEPTED);
+      await ledger.settle(batch, ACCEPTED, []);
       assert.equal((await query("SELECT EntityId FROM dbo.TB_R_SYNC_TRACKING WHERE EntityType = N'Equal'")).length, 1);
     });
 
@@ -332,7 +342,7 @@ describe('a ledger', () => {
       const { ledger } = await ledgerOf(entityNamed('Refuse'));
       const batch = batchOf(['1', '2']);
       await ledger.reserve(batch);
-      await ledger.settle(batch, REFUSED);
+      await ledger.settle(batch, REFUSED, []);
       assert.equal(await ledger.isEmpty(), true);
     });
 
@@ -340,9 +350,9 @@ describe('a ledger', () => {
       const { ledger } = await ledgerOf(entityNamed('Twice'));
       const batch = batchOf(['1', '2']);
       await ledger.reserve(batch);
-      await ledger.settle(batch, ACCEPTED);
-      await ledger.settle(batch, ACCEPTED);
-      await ledger.settle(batch, REFUSED);
+      await ledger.settle(batch, ACCEPTED, []);
+      await ledger.settle(batch, ACCEPTED, []);
+      await ledger.settle(batch, REFUSED, []);
       assert.equal((await query("SELECT ID FROM dbo.TB_R_Log WHERE Activity = N'Sync Batch: Twice'")).length, 1);
       assert.deepEqual(await query("SELECT State, Attempts FROM dbo.TB_R_SYNC_BATCH WHERE EntityType = N'Twice'"), [
         { State: 'accepted', Attempts: 1 },
@@ -358,7 +368,7 @@ describe('a ledger', () => {
       const { ledger, runId } = await ledgerOf(entity);
       const batch = batchOf(['1', '2']);
       await ledger.reserve(batch);
-      await ledger.settle(batch, ACCEPTED);
+      await ledger.settle(batch, ACCEPTED, []);
       const [row] = await query("SELECT * FROM dbo.TB_R_Log WHERE Activity = N'Sync Batch: Contract'");
       assert.ok(row);
       const { ID, CreatedOn, ModifiedOn, AdditionalInformation, ...rest } = row;
@@ -383,6 +393,7 @@ describe('a ledger', () => {
         HttpResponseCode: 200,
         DurationMs: 1500,
         RowsInBatch: 2,
+        Outcome: 'accepted',
         BatchId: batch.id,
         RunId: runId,
         Attempts: [{ status: 200, durationMs: 1500 }],
@@ -393,7 +404,7 @@ describe('a ledger', () => {
       const { ledger } = await ledgerOf(entityNamed('Failure'));
       const batch = batchOf(['1']);
       await ledger.reserve(batch);
-      await ledger.settle(batch, REFUSED);
+      await ledger.settle(batch, REFUSED, []);
       const [row] = await query(
         "SELECT Status, ExceptionMessage, AdditionalInformation FROM dbo.TB_R_Log WHERE Activity = N'Sync Batch: Failure'",
       );
@@ -406,32 +417,230 @@ describe('a ledger', () => {
       ]);
     });
 
+    it('a batch of which some rows were refused tracks the others, and stores the refused as dead letters', async () => {
+      const { ledger } = await ledgerOf(entityNamed('Partly'));
+      await ledger.deadLetter([
+        { key: 'b', reason: 'known' },
+        { key: 'c', reason: 'known' },
+      ]);
+      const batch = batchOf(['a', 'b', 'c', 'd']);
+      await ledger.reserve(batch);
+      const letters = [
+        { key: 'c', reason: 'Email is taken', httpStatus: 409, hash: hashOf('c') },
+        { key: 'd', reason: 'x' },
+      ];
+      assert.equal(await ledger.settle(batch, ACCEPTED, letters), 1);
+      const found = await ledger.find(batch.keys);
+      assert.deepEqual(found.map(({ index }) => index).sort(), [0, 1]);
+      assert.deepEqual(
+        await query(
+          "SELECT EntityId, Reason, HttpStatus FROM dbo.TB_R_SYNC_FAILURE WHERE EntityType = N'Partly' ORDER BY EntityId",
+        ),
+        [
+          { EntityId: 'c', Reason: 'Email is taken', HttpStatus: 409 },
+          { EntityId: 'd', Reason: 'x', HttpStatus: null },
+        ],
+      );
+      const [row] = await query(
+        "SELECT Status, AdditionalInformation FROM dbo.TB_R_Log WHERE Activity = N'Sync Batch: Partly'",
+      );
+      const { Outcome, RowsInBatch, RowsRefused } = JSON.parse(String(row?.AdditionalInformation));
+      assert.deepEqual([row?.Status, Outcome, RowsInBatch, RowsRefused], ['Success', 'accepted', 4, 2]);
+    });
+
+    it('a refused batch with dead letters tracks none of its rows', async () => {
+      const { ledger } = await ledgerOf(entityNamed('Alone'));
+      const batch = batchOf(['1']);
+      await ledger.reserve(batch);
+      assert.equal(await ledger.settle(batch, REFUSED, [{ key: '1', reason: 'HTTP 422', httpStatus: 422 }]), 1);
+      assert.equal(await ledger.isEmpty(), true);
+      assert.equal((await ledger.findDeadLetters(['1'])).length, 1);
+    });
+
+    it('a batch that is settled already changes nothing', async () => {
+      const { ledger } = await ledgerOf(entityNamed('Again'));
+      const batch = batchOf(['1', '2']);
+      await ledger.reserve(batch);
+      assert.equal(await ledger.settle(batch, ACCEPTED, [{ key: '1', reason: 'x' }]), 1);
+      assert.equal(await ledger.settle(batch, REFUSED, [{ key: '1', reason: 'y' }]), 0);
+      await ledger.split(batch, REFUSED, [batchOf(['1']), batchOf(['2'])], 1);
+      await ledger.keepUnknown(batch, UNKNOWN, NO_DOUBT);
+      assert.deepEqual(await unresolvedOf(ledger), []);
+      assert.deepEqual(await query(`SELECT State FROM dbo.TB_R_SYNC_BATCH WHERE BatchId = '${batch.id}'`), [
+        { State: 'accepted' },
+      ]);
+      assert.deepEqual(await query("SELECT Reason FROM dbo.TB_R_SYNC_FAILURE WHERE EntityType = N'Again'"), [
+        { Reason: 'x' },
+      ]);
+      assert.equal((await query("SELECT ID FROM dbo.TB_R_Log WHERE Activity = N'Sync Batch: Again'")).length, 1);
+    });
+
+    it('a batch that was never sent says why', async () => {
+      const { ledger } = await ledgerOf(entityNamed('Unsent'));
+      const batch = batchOf(['1']);
+      await ledger.reserve(batch);
+      await ledger.settle(batch, { state: 'refused', attempts: [], note: 'not sent: the run was stopped' }, []);
+      assert.deepEqual(
+        await query(
+          `SELECT b.Error, l.ExceptionMessage FROM dbo.TB_R_SYNC_BATCH AS b
+           INNER JOIN dbo.TB_R_Log AS l ON l.LogID = CONVERT(nvarchar(50), b.BatchId) WHERE b.BatchId = '${batch.id}'`,
+        ),
+        [{ Error: 'not sent: the run was stopped', ExceptionMessage: 'not sent: the run was stopped' }],
+      );
+    });
+
     itOnStandIn('leaves all as it was where it fails in the middle, and can be done again', async () => {
       const { ledger } = await ledgerOf(entityNamed('Middle'));
       const batch = batchOf(['1', '2']);
       await ledger.reserve(batch);
       for (const action of [{ error: 1205 }, { drop: 'before' }, { drop: 'after' }] as const) {
         const fault = server.faults.add({ match: /INSERT INTO dbo\.TB_R_Log/, action });
-        await assert.rejects(ledger.settle(batch, ACCEPTED), /log/);
+        await assert.rejects(ledger.settle(batch, ACCEPTED, []), /log/);
         fault.remove();
         assert.equal(await ledger.isEmpty(), true);
         assert.equal((await unresolvedOf(ledger)).length, 1);
       }
-      await ledger.settle(batch, ACCEPTED);
+      await ledger.settle(batch, ACCEPTED, []);
       assert.equal((await ledger.find(['1', '2'])).length, 2);
       assert.equal((await query("SELECT ID FROM dbo.TB_R_Log WHERE Activity = N'Sync Batch: Middle'")).length, 1);
     });
   });
 
+  describe('splitting a batch', () => {
+    it('ends it and reserves its halves, which come back as batches of their own', async () => {
+      const { ledger, runId } = await ledgerOf(entityNamed('Split'));
+      const batch = batchOf(['1', '2', '3']);
+      await ledger.reserve(batch);
+      assert.equal(await ledger.maxBatchRows(), undefined);
+      const halves = [batchOf(['1', '2']), batchOf(['3'])];
+      await ledger.split(batch, { ...REFUSED, state: 'split' }, halves);
+      const unresolved = await unresolvedOf(ledger);
+      assert.deepEqual(unresolved.map(({ id }) => id).sort(), halves.map(({ id }) => id).sort());
+      for (const half of halves) {
+        const found = unresolved.find(({ id }) => id === half.id);
+        assert.deepEqual(Buffer.from(found?.body ?? []), Buffer.from(half.body));
+        assert.deepEqual(found?.keys, half.keys);
+      }
+      assert.deepEqual(
+        await query(
+          `SELECT RunId, RowsInBatch, State FROM dbo.TB_R_SYNC_BATCH WHERE ParentId = '${batch.id}' ORDER BY RowsInBatch`,
+        ),
+        [
+          { RunId: runId, RowsInBatch: 1, State: 'sending' },
+          { RunId: runId, RowsInBatch: 2, State: 'sending' },
+        ],
+      );
+      assert.deepEqual(
+        await query(
+          `SELECT State, Body, RowKeys, HttpStatus, Attempts FROM dbo.TB_R_SYNC_BATCH WHERE BatchId = '${batch.id}'`,
+        ),
+        [{ State: 'split', Body: null, RowKeys: null, HttpStatus: 503, Attempts: 2 }],
+      );
+      const log = await query(
+        "SELECT Status, AdditionalInformation FROM dbo.TB_R_Log WHERE Activity = N'Sync Batch: Split'",
+      );
+      assert.deepEqual(
+        log.map(({ Status, AdditionalInformation }) => [Status, JSON.parse(String(AdditionalInformation)).Outcome]),
+        [['Failure', 'split']],
+      );
+      assert.equal(await ledger.maxBatchRows(), undefined);
+    });
+
+    it('remembers for later runs what the destination takes at most', async () => {
+      const entity = entityNamed('TooLarge');
+      const { ledger } = await ledgerOf(entity);
+      const batch = batchOf(['1', '2']);
+      await ledger.reserve(batch);
+      await ledger.split(batch, { ...REFUSED, state: 'split' }, [batchOf(['1']), batchOf(['2'])], 1);
+      assert.equal(await ledger.maxBatchRows(), 1);
+      const [half] = await unresolvedOf(ledger);
+      await ledger.settle(half as Batch, ACCEPTED, []);
+      assert.equal(await ledger.maxBatchRows(), 1);
+    });
+  });
+
+  describe('a batch whose outcome is unknown', () => {
+    const columns = 'State, Attempts, RunsTried, HttpStatus, DurationMs, Error, RefusedRuns, ServerErrorRuns';
+    const rowOf = async ({ id }: Batch) =>
+      (await query(`SELECT ${columns} FROM dbo.TB_R_SYNC_BATCH WHERE BatchId = '${id}'`))[0];
+
+    it('stays unresolved with what is known of it, once a run', async () => {
+      const entity = entityNamed('Unknown');
+      const { ledger } = await ledgerOf(entity);
+      const batch = batchOf(['1', '2']);
+      await ledger.reserve(batch);
+      const [fresh] = await unresolvedBatches(ledger);
+      assert.deepEqual(fresh?.doubt, NO_DOUBT);
+      assert.ok(fresh && Math.abs(Date.now() - fresh.createdAt.getTime()) < 60_000);
+      for (let time = 0; time < 2; time++) await ledger.keepUnknown(batch, UNKNOWN, NO_DOUBT);
+      const common = { State: 'sending', HttpStatus: null, DurationMs: 30_000, Error: 'no answer in 30 s' };
+      assert.deepEqual(await rowOf(batch), {
+        ...common,
+        Attempts: 1,
+        RunsTried: 1,
+        RefusedRuns: 0,
+        ServerErrorRuns: 0,
+      });
+      const { ledger: later } = await ledgerOf(entity);
+      const doubt = { refusedRuns: 1, serverErrorRuns: 2 };
+      for (let time = 0; time < 2; time++) await later.keepUnknown(batch, UNKNOWN, doubt);
+      assert.deepEqual(await rowOf(batch), {
+        ...common,
+        Attempts: 2,
+        RunsTried: 2,
+        RefusedRuns: 1,
+        ServerErrorRuns: 2,
+      });
+      const [found] = await unresolvedBatches(later);
+      assert.deepEqual(found?.doubt, doubt);
+      assert.deepEqual(Buffer.from(found?.batch.body ?? []), Buffer.from(batch.body));
+      const log = await query(
+        "SELECT Status, ExceptionMessage, AdditionalInformation FROM dbo.TB_R_Log WHERE Activity = N'Sync Batch: Unknown'",
+      );
+      assert.deepEqual(
+        log.map((row) => [row.Status, row.ExceptionMessage, JSON.parse(String(row.AdditionalInformation)).Outcome]),
+        [1, 2].map(() => ['Failure', 'no answer in 30 s', 'unknown']),
+      );
+    });
+
+    it('and settled later in the same run counts that run once', async () => {
+      const entity = entityNamed('Resolved');
+      const { ledger } = await ledgerOf(entity);
+      const batch = batchOf(['1']);
+      await ledger.reserve(batch);
+      const { ledger: later } = await ledgerOf(entity);
+      await later.keepUnknown(batch, UNKNOWN, NO_DOUBT);
+      await later.settle(batch, ACCEPTED, []);
+      assert.equal((await rowOf(batch))?.RunsTried, 2);
+    });
+
+    it('is listed as of the call, without those that end meanwhile or come', async () => {
+      const { ledger } = await ledgerOf(entityNamed('Listed'));
+      const batches = [batchOf(['1']), batchOf(['2']), batchOf(['3'])];
+      for (const batch of batches) await ledger.reserve(batch);
+      const seen: string[] = [];
+      for await (const { batch } of ledger.unresolved()) {
+        seen.push(batch.id);
+        if (seen.length > 1) continue;
+        const other = batches.find(({ id }) => id !== batch.id) as Batch;
+        await ledger.split(other, { ...REFUSED, state: 'split' }, [batchOf(['a']), batchOf(['b'])]);
+      }
+      assert.equal(seen.length, 2);
+      assert.ok(seen.every((id) => batches.some((batch) => batch.id === id)));
+    });
+  });
+
   describe('that another run has taken over', () => {
-    it('takes no batch, settles none and stores no dead letters', async () => {
+    it('takes no batch, ends none and stores no dead letters', async () => {
       const entity = entityNamed('TakenOver');
       const { ledger: old } = await ledgerOf(entity);
       const batch = batchOf(['1']);
       await old.reserve(batch);
       const { ledger } = await ledgerOf(entity);
       await assert.rejects(old.reserve(batchOf(['2'])), { code: 'LOCK_LOST' });
-      await assert.rejects(old.settle(batch, ACCEPTED), { code: 'LOCK_LOST' });
+      await assert.rejects(old.settle(batch, ACCEPTED, []), { code: 'LOCK_LOST' });
+      await assert.rejects(old.split(batch, REFUSED, [batchOf(['1'])], 1), { code: 'LOCK_LOST' });
+      await assert.rejects(old.keepUnknown(batch, UNKNOWN, NO_DOUBT), { code: 'LOCK_LOST' });
       await assert.rejects(old.deadLetter([{ key: '3', reason: 'x' }]), { code: 'LOCK_LOST' });
       assert.deepEqual(
         (await unresolvedOf(ledger)).map(({ id }) => id),
@@ -442,29 +651,120 @@ describe('a ledger', () => {
   });
 
   describe('dead letters', () => {
+    const entity = entityNamed('Dead');
+    const letterOf = (key: string, columns = 'Attempts, State') =>
+      query(`SELECT ${columns} FROM dbo.TB_R_SYNC_FAILURE WHERE EntityType = N'Dead' AND EntityId = N'${key}'`);
+    /** One run that records one dead letter. */
+    const fail = async (letter: DeadLetter) => (await ledgerOf(entity)).ledger.deadLetter([letter]);
+
     it('are counted once, and once more tell their last reason', async () => {
-      const { ledger } = await ledgerOf(entityNamed('Dead'));
+      const { ledger, runId } = await ledgerOf(entity);
       const letters = [
         { key: 'a', reason: 'Email is NULL', hash: hashOf('a') },
         { key: 'b', reason: 'too long', httpStatus: 422 },
       ];
       assert.equal(await ledger.deadLetter(letters), 2);
+      const { ledger: later, runId: laterRun } = await ledgerOf(entity);
       assert.equal(
-        await ledger.deadLetter([
+        await later.deadLetter([
           { key: 'b', reason: 'still too long' },
           { key: 'c', reason: 'x' },
         ]),
         1,
       );
-      assert.equal(await ledger.deadLetter([]), 0);
-      const rows = await query(`SELECT EntityId, RowHash, Reason, HttpStatus, Attempts, State, NextTryAt
+      assert.equal(await later.deadLetter([]), 0);
+      const rows = await query(`SELECT EntityId, RowHash, Reason, HttpStatus, Attempts, State, RunId
         FROM dbo.TB_R_SYNC_FAILURE WHERE EntityType = N'Dead' ORDER BY EntityId`);
-      const waiting = { State: 'waiting', NextTryAt: null };
+      const waiting = { HttpStatus: null, State: 'waiting' };
       assert.deepEqual(rows, [
-        { EntityId: 'a', RowHash: hashOf('a'), Reason: 'Email is NULL', HttpStatus: null, Attempts: 1, ...waiting },
-        { EntityId: 'b', RowHash: null, Reason: 'still too long', HttpStatus: null, Attempts: 2, ...waiting },
-        { EntityId: 'c', RowHash: null, Reason: 'x', HttpStatus: null, Attempts: 1, ...waiting },
+        { EntityId: 'a', RowHash: hashOf('a'), Reason: 'Email is NULL', Attempts: 1, RunId: runId, ...waiting },
+        { EntityId: 'b', RowHash: null, Reason: 'still too long', Attempts: 2, RunId: laterRun, ...waiting },
+        { EntityId: 'c', RowHash: null, Reason: 'x', Attempts: 1, RunId: laterRun, ...waiting },
       ]);
+    });
+
+    it('fail once a run, however often they are written in it', async () => {
+      const { ledger } = await ledgerOf(entity);
+      assert.equal(await ledger.deadLetter([{ key: 'often', reason: 'first' }]), 1);
+      assert.equal(await ledger.deadLetter([{ key: 'often', reason: 'second' }]), 0);
+      assert.deepEqual(await letterOf('often', 'Attempts, Reason'), [{ Attempts: 1, Reason: 'second' }]);
+    });
+
+    it('wait for less than a day at first, then twice as long each time, and a month at most', async () => {
+      const pauses: unknown[] = [];
+      for (let run = 0; run < 8; run++) {
+        await fail({ key: 'pausing', reason: 'x', hash: hashOf('same') });
+        const [row] = await letterOf('pausing', 'DATEDIFF(hour, LastFailedAt, NextTryAt) AS Hours');
+        pauses.push(row?.Hours);
+      }
+      assert.deepEqual(pauses, [20, 40, 80, 160, 320, 640, 720, 720]);
+    });
+
+    it('begin anew when their row has changed', async () => {
+      await fail({ key: 'changing', reason: 'x', hash: hashOf('one') });
+      await fail({ key: 'changing', reason: 'x', hash: hashOf('one') });
+      for (const hash of [hashOf('two'), undefined, hashOf('two')]) {
+        await fail({ key: 'changing', reason: 'x', ...(hash && { hash }) });
+        const columns = 'Attempts, DATEDIFF(hour, LastFailedAt, NextTryAt) AS Hours';
+        assert.deepEqual(await letterOf('changing', columns), [{ Attempts: 1, Hours: 20 }]);
+      }
+    });
+
+    it('that were discarded stay so until their row changes', async () => {
+      const discard = () =>
+        server.execute(
+          'log',
+          "UPDATE dbo.TB_R_SYNC_FAILURE SET State = N'discarded' WHERE EntityType = N'Dead' AND EntityId = N'gone'",
+        );
+      await fail({ key: 'gone', reason: 'x' });
+      await discard();
+      await fail({ key: 'gone', reason: 'x' });
+      assert.deepEqual(await letterOf('gone'), [{ Attempts: 2, State: 'discarded' }]);
+      await fail({ key: 'gone', reason: 'x', hash: hashOf('one') });
+      assert.deepEqual(await letterOf('gone'), [{ Attempts: 1, State: 'waiting' }]);
+    });
+
+    it('are found by their key: due, waiting or discarded', async () => {
+      const { ledger } = await ledgerOf(entityNamed('Found'));
+      assert.deepEqual(await ledger.findDeadLetters(['due', 'new']), []);
+      const long = 'k'.repeat(5000);
+      await ledger.deadLetter([
+        { key: 'due', reason: 'x', hash: hashOf('due') },
+        { key: 'old', reason: 'x' },
+        { key: 'waiting', reason: 'x' },
+        { key: 'discarded', reason: 'x' },
+        { key: long, reason: 'x' },
+      ]);
+      const set = (what: string, key: string) =>
+        server.execute(
+          'log',
+          `UPDATE dbo.TB_R_SYNC_FAILURE SET ${what} WHERE EntityType = N'Found' AND EntityId = N'${key}'`,
+        );
+      await set('NextTryAt = DATEADD(second, -1, SYSUTCDATETIME())', 'due');
+      await set('NextTryAt = NULL', 'old');
+      await set("State = N'discarded', NextTryAt = NULL", 'discarded');
+      const found = await ledger.findDeadLetters(['none', long, 'discarded', 'waiting', 'Waiting', 'old', 'due']);
+      assert.deepEqual(
+        [...found].sort((a, b) => a.index - b.index),
+        [
+          { index: 1, state: 'waiting' },
+          { index: 2, state: 'discarded' },
+          { index: 3, state: 'waiting' },
+          { index: 5, state: 'due' },
+          { index: 6, state: 'due', hash: hashOf('due') },
+        ],
+      );
+      assert.deepEqual(await ledger.findDeadLetters([]), []);
+      assert.deepEqual(await ledger.findDeadLetters(['none']), []);
+    });
+
+    it('are found by the ledger that wrote them though it had found none before', async () => {
+      const { ledger } = await ledgerOf(entityNamed('Remembered'));
+      const batch = batchOf(['1']);
+      await ledger.reserve(batch);
+      assert.deepEqual(await ledger.findDeadLetters(['1']), []);
+      await ledger.settle(batch, REFUSED, [{ key: '1', reason: 'x' }]);
+      assert.deepEqual(await ledger.findDeadLetters(['1']), [{ index: 0, state: 'waiting' }]);
     });
 
     it('take keys and reasons of any length, told apart by the whole key', async () => {
@@ -490,7 +790,7 @@ describe('a ledger', () => {
       const { ledger: later } = await ledgerOf(entity);
       const batch = batchOf(['a', 'c']);
       await later.reserve(batch);
-      await later.settle(batch, ACCEPTED);
+      await later.settle(batch, ACCEPTED, []);
       const rows = await query("SELECT EntityId FROM dbo.TB_R_SYNC_FAILURE WHERE EntityType = N'Revived'");
       assert.deepEqual(rows.map(({ EntityId }) => EntityId).sort(), ['A', 'b']);
     });
@@ -516,7 +816,7 @@ describe('a ledger in a database that was restored on a server of another collat
     const ledger = createLedger(await pool(), { entity: entityNamed('Restored'), runId, host: 'worker-1' });
     const batch = batchOf(['k', 'K']);
     await ledger.reserve(batch);
-    await ledger.settle(batch, ACCEPTED);
+    await ledger.settle(batch, ACCEPTED, []);
     const found = await ledger.find(['K', 'k']);
     assert.deepEqual(found.map(({ index, key }) => `${index} ${key}`).sort(), ['0 K', '1 k']);
   });
@@ -542,7 +842,7 @@ describe("a ledger beside another application's TB_R_Log", () => {
     const ledger = createLedger(await pool(), { entity: entityNamed('Narrow'), runId, host: 'worker-1' });
     const batch = batchOf(['1']);
     await ledger.reserve(batch);
-    await ledger.settle(batch, REFUSED);
+    await ledger.settle(batch, REFUSED, []);
     const [row] = await server.query('log', 'SELECT * FROM dbo.TB_R_Log');
     assert.equal(row?.LogID, batch.id.slice(0, 10));
     assert.equal(row?.ApplicationName, 'tamhr');

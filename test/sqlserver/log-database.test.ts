@@ -177,6 +177,10 @@ describe('the log database', () => {
       isLock(lock);
       assert.equal(await lock.ledger.isEmpty(), true);
       assert.deepEqual(
+        await server.query('log', "SELECT EntityId FROM dbo.TB_R_SYNC_FAILURE WHERE EntityType = N'Rehearsed'"),
+        [],
+      );
+      assert.deepEqual(
         await server.query('log', "SELECT ID FROM dbo.TB_R_Log WHERE Activity = N'Sync Batch: Rehearsed'"),
         [],
       );
@@ -229,6 +233,7 @@ describe('the log database', () => {
         [/INSERT INTO dbo\.TB_R_SYNC_TRACKING/, 'TB_R_SYNC_TRACKING'],
         [/UPDATE dbo\.TB_R_SYNC_BATCH/, 'TB_R_SYNC_BATCH'],
         [/DELETE f FROM dbo\.TB_R_SYNC_FAILURE/, 'TB_R_SYNC_FAILURE'],
+        [/INSERT INTO dbo\.TB_R_SYNC_FAILURE/, 'TB_R_SYNC_FAILURE'],
       ] as const) {
         const database = await open();
         const fault = server.faults.add({ match, action: { error: 229, message: 'The permission was denied.' } });
@@ -276,6 +281,8 @@ describe('a log database that was not migrated', () => {
       'SELECT TOP (1) EntityId FROM dbo.TB_R_SYNC_TRACKING',
     );
     assert.deepEqual(await ledger.find(['none', String(EntityId)]), [{ index: 1, key: EntityId }]);
+    assert.deepEqual(await ledger.findDeadLetters([String(EntityId)]), []);
+    assert.equal(await ledger.maxBatchRows(), undefined);
   });
 
   it('where even the ledger is missing, is the wrong one', async (t) => {

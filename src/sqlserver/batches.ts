@@ -1,0 +1,110 @@
+/** TB_R_SYNC_BATCH, a statement a function: how a batch is stored, kept, ended and read again. ledger.ts has the transactions. */
+import type { Batch, Doubt, Outcome, UnresolvedBatch } from '../sync/ports.ts';
+import { reasonOf, totalDurationMs } from './activity-log.ts';
+import { binary, blob, guid, int, nvarchar, type Parameter, type Parameters } from './parameters.ts';
+import type { Session } from './session.ts';
+import { type StoredBatch, unpackBatch } from './stored-batch.ts';
+import { placeholders } from './tracking.ts';
+
+/** Whose batch a row is. */
+interface Owner {
+  readonly run: Parameter;
+  readonly entityType: Parameter;
+  /** BatchId of the batch that this one is a half of. */
+  readonly parentId?: string;
+}
+
+/** Stores it as `sending`; `stored` is what packBatch made of it. */
+export async function insertBatch(session: Session, batch: Batch, stored: StoredBatch, owner: Owner): Promise<void> {
+  await session.query(
+    `INSERT INTO dbo.TB_R_SYNC_BATCH
+       (BatchId, RunId, EntityType, Operation, ParentId, State, RowsInBatch, BodyHash, Body, RowKeys, Attempts, RunsTried, CreatedAt)
+     VALUES (@batch, @run, @entityType, N'upsert', @parent, N'sending', @rows, @bodyHash, @body, @rowKeys, 0, 1, SYSUTCDATETIME())`,
+    {
+      batch: guid(batch.id),
+      run: owner.run,
+      entityType: owner.entityType,
+      parent: guid(owner.parentId ?? null),
+      rows: int(batch.keys.length),
+      bodyHash: binary(stored.bodyHash, 32),
+      body: blob(stored.body),
+      rowKeys: blob(stored.rowKeys),
+    },
+  );
+}
+
+/** Gives it the outcome's state, and clears body and keys; false where it was ended before. */
+export async function endBatch(session: Session, batch: Batch, outcome: Outcome, run: Parameter): Promise<boolean> {
+  const { rowCount } = await session.query(
+    `UPDATE dbo.TB_R_SYNC_BATCH
+     SET State = @state, Attempts = Attempts + @attempts,
+       RunsTried = RunsTried + CASE WHEN RunId = @run OR LastRunId = @run THEN 0 ELSE 1 END,
+       HttpStatus = @httpStatus, DurationMs = @durationMs, Error = @error,
+       SettledAt = SYSUTCDATETIME(), Body = NULL, RowKeys = NULL
+     WHERE BatchId = @batch AND State = N'sending'`,
+    { batch: guid(batch.id), run, state: nvarchar(outcome.state, 20), ...outcomeParameters(outcome) },
+  );
+  return rowCount === 1;
+}
+
+/** Records that its outcome is unknown; false where this run has recorded it before, or the batch was ended. */
+export async function recordUnknown(
+  session: Session,
+  batch: Batch,
+  outcome: Outcome,
+  doubt: Doubt,
+  run: Parameter,
+): Promise<boolean> {
+  const { rowCount } = await session.query(
+    `UPDATE dbo.TB_R_SYNC_BATCH
+     SET Attempts = Attempts + @attempts, RunsTried = RunsTried + CASE WHEN RunId = @run THEN 0 ELSE 1 END,
+       HttpStatus = @httpStatus, DurationMs = @durationMs, Error = @error,
+       LastRunId = @run, RefusedRuns = @refusedRuns, ServerErrorRuns = @serverErrorRuns
+     WHERE BatchId = @batch AND State = N'sending' AND (LastRunId IS NULL OR LastRunId <> @run)`,
+    {
+      batch: guid(batch.id),
+      run,
+      refusedRuns: int(doubt.refusedRuns),
+      serverErrorRuns: int(doubt.serverErrorRuns),
+      ...outcomeParameters(outcome),
+    },
+  );
+  return rowCount === 1;
+}
+
+function outcomeParameters(outcome: Outcome): Parameters {
+  return {
+    attempts: int(outcome.attempts.length),
+    httpStatus: int(outcome.attempts.at(-1)?.status ?? null),
+    durationMs: int(totalDurationMs(outcome)),
+    error: nvarchar(reasonOf(outcome) ?? null, Number.POSITIVE_INFINITY),
+  };
+}
+
+/** BatchIds of what is `sending` under any of the labels, oldest first. */
+export async function unresolvedIds(session: Session, labels: Parameters): Promise<readonly string[]> {
+  const { rows } = await session.query(
+    `SELECT BatchId FROM dbo.TB_R_SYNC_BATCH
+     WHERE EntityType IN (${placeholders(labels)}) AND State = N'sending' ORDER BY CreatedAt, BatchId`,
+    labels,
+  );
+  return rows.map(([id]) => id as string);
+}
+
+/** Undefined where it is no longer `sending`. Throws SyncError LOG_DATABASE_REFUSED where it is damaged. */
+export async function readUnresolved(session: Session, id: string): Promise<UnresolvedBatch | undefined> {
+  const { rows } = await session.query(
+    `SELECT Body, RowKeys, BodyHash, CreatedAt, RefusedRuns, ServerErrorRuns
+     FROM dbo.TB_R_SYNC_BATCH WHERE BatchId = @batch AND State = N'sending'`,
+    { batch: guid(id) },
+  );
+  const [row] = rows;
+  if (row === undefined) return undefined;
+  const [body, rowKeys, bodyHash] = row as [Uint8Array | null, Uint8Array | null, Uint8Array];
+  const [createdAt, refusedRuns, serverErrorRuns] = row.slice(3) as [Date, number | null, number | null];
+  return {
+    batch: await unpackBatch(id, { body, rowKeys, bodyHash }),
+    createdAt,
+    doubt: { refusedRuns: refusedRuns ?? 0, serverErrorRuns: serverErrorRuns ?? 0 },
+  };
+}
