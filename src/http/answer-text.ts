@@ -29,10 +29,15 @@ const MAX_DEPTH = 8;
 export function answerText(contentType: string, body: string): string {
   const text = body.trim();
   const json = parseJson(text);
-  if (json !== undefined) return [...new Set(explanation(json))].join('; ');
+  if (json !== undefined) return explanationOf(json);
   if (/html/i.test(contentType) || /^<(!doctype html|html)\b/i.test(text)) return htmlTitle(text);
   if (/xml/i.test(contentType) || text.startsWith('<?xml')) return plain(text.replace(/<[^<>]*>/g, ' '));
   return contentType === '' || /text|json/i.test(contentType) ? plain(text) : '';
+}
+
+/** As answerText, for JSON that is parsed already; undefined has no explanation. */
+export function explanationOf(json: unknown): string {
+  return [...new Set(explanation(json))].join('; ');
 }
 
 function parseJson(text: string): unknown {
