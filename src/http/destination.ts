@@ -5,10 +5,13 @@ import { gzip } from 'node:zlib';
 import type { Dispatcher } from 'undici';
 import type { Auth, DestinationConfig } from '../sync/entity.ts';
 import { maskValues } from '../sync/mask.ts';
-import type { Attempt, Batch, Destination } from '../sync/ports.ts';
+import type { Attempt, Batch, Destination, RejectedRow } from '../sync/ports.ts';
+import { readBody } from './answer-body.ts';
 import { answerText } from './answer-text.ts';
-import { MAX_ANSWER_BYTES, openDispatcher } from './dispatcher.ts';
-import { describeNetworkError } from './network-error.ts';
+import { MAX_ANSWER_BYTES, maxReportBytes, notingWrite, openDispatcher } from './dispatcher.ts';
+import { describeNetworkError, isAnswerTimeout } from './network-error.ts';
+import { rejectedRows, UnclearReportError } from './rejected-rows.ts';
+import { waitOf } from './wait.ts';
 
 /** What a destination needs besides its configuration. */
 export interface DestinationOptions {
@@ -21,23 +24,30 @@ export interface DestinationOptions {
 /** How long the rest of a 2xx answer is awaited, so that its connection can be used again. */
 const DRAIN_MS = 2000;
 
+/** What came of an attempt, whenever that was. */
+type Result = Omit<Attempt, 'startedAt' | 'durationMs'>;
+
 /**
  * A destination for batches, with at most `config.concurrency` connections, opened by the first attempt.
  *
  * An attempt takes `config.timeoutMs` at most, from connecting to the answer's last byte. Any 2xx is success as soon as
- * its status is there; redirects are not followed. Where the caller's signal cut the attempt off, `error` says so, and
- * the signal is aborted. `config.url` is a valid http or https URL.
+ * its status is there, unless its body tells of rows (config.rejectedRows, 207): then that is read, too. Redirects are not
+ * followed. Where the caller's signal cut the attempt off, `error` says so, and the signal is aborted. `config.url` is a
+ * valid http or https URL.
  */
 export function createDestination(config: DestinationConfig, { version, redact }: DestinationOptions): Destination {
   const url = new URL(config.url);
   const proxy = config.proxy && new URL(config.proxy.url);
   let opened: Promise<Dispatcher> | undefined;
 
-  async function send(batch: Batch, signal: AbortSignal): Promise<Pick<Attempt, 'status' | 'error'>> {
+  async function send(batch: Batch, signal: AbortSignal): Promise<Result> {
     const deadline = AbortSignal.timeout(config.timeoutMs);
+    let isWritten = false;
     const whyNoAnswer = (error: unknown): string => {
       if (signal.aborted) return 'aborted before the answer was complete';
-      if (deadline.aborted) return `no complete answer from ${url.host} within ${config.timeoutMs / 1000} s`;
+      if (deadline.aborted || (isWritten && isAnswerTimeout(error))) {
+        return `no complete answer from ${url.host} within ${config.timeoutMs / 1000} s`;
+      }
       return describeNetworkError(error, url.host, proxy?.host);
     };
     let response: Dispatcher.ResponseData;
@@ -48,7 +58,10 @@ export function createDestination(config: DestinationConfig, { version, redact }
       const cut = AbortSignal.any([signal, deadline]);
       // Aborted before anybody listens for it: undici would connect first.
       cut.throwIfAborted();
-      const request = dispatcher.request({
+      const noteWrite = () => {
+        isWritten = true;
+      };
+      const request = notingWrite(dispatcher, noteWrite).request({
         origin: url.origin,
         method: config.method,
         path: url.pathname + url.search,
@@ -59,28 +72,51 @@ export function createDestination(config: DestinationConfig, { version, redact }
       // While it connects, undici does not look at the signal; when connected, it drops what was cut.
       response = await Promise.race([request, abortOf(cut)]);
     } catch (error) {
-      return { error: redact(whyNoAnswer(error)) };
+      return { error: redact(whyNoAnswer(error)), ...(!isWritten && { notSent: true }) };
     }
-    const { statusCode: status, body } = response;
-    if (status >= 200 && status < 300) {
-      await body.dump({ limit: MAX_ANSWER_BYTES, signal: AbortSignal.timeout(DRAIN_MS) }).catch(() => {});
-      return { status };
-    }
-    const reason = STATUS_CODES[status] ?? '';
-    const told = await body.text().then(
-      (text) => withoutStatus(explanationIn(response, text), status, reason),
+    const { statusCode: status, headers } = response;
+    const waitMs = waitOf(status, headers, Date.now());
+    const answer = { status, ...(waitMs !== undefined && { waitMs }) };
+    if (isSuccess(status)) return { ...answer, ...(await reportIn(response, batch, whyNoAnswer)) };
+
+    const told = await readBody(response, MAX_ANSWER_BYTES).then(
+      (text) => withoutStatus(explanationIn(response, text), status),
       (error: unknown) => `its answer could not be read: ${whyNoAnswer(error)}`,
     );
-    const line = `HTTP ${status} ${reason}`.trim();
-    return { status, error: told === '' ? line : `${line}: ${maskValues(redact(told), payloadsOf(batch))}` };
+    return { ...answer, error: failure(status, maskValues(redact(told), payloadsOf(batch))) };
+  }
+
+  /** What a 2xx says of rows, where it may say something of them. */
+  async function reportIn(
+    response: Dispatcher.ResponseData,
+    batch: Batch,
+    whyNoAnswer: (error: unknown) => string,
+  ): Promise<Pick<Result, 'error' | 'rejected'>> {
+    const { statusCode: status, body } = response;
+    const isNeeded = status === 207 || (config.rejectedRows !== undefined && !WITHOUT_BODY.includes(status));
+    if (!isNeeded) {
+      await body.dump({ limit: MAX_ANSWER_BYTES, signal: AbortSignal.timeout(DRAIN_MS) }).catch(() => {});
+      return {};
+    }
+    try {
+      const text = await readBody(response, maxReportBytes(config));
+      const rows = rejectedRows(text, batch.keys, config.rejectedRows);
+      if (rows.length === 0) return {};
+      const payloads = payloadsOf(batch);
+      const masked = (row: RejectedRow) => maskValues(redact(row.reason), payloads.slice(row.index, row.index + 1));
+      return { rejected: rows.map((row) => ({ ...row, reason: masked(row) })) };
+    } catch (error) {
+      const why = error instanceof UnclearReportError ? error.message : whyNoAnswer(error);
+      return { error: failure(status, `what it says of its rows could not be understood: ${redact(why)}`) };
+    }
   }
 
   return {
     async attempt(batch, signal) {
       const startedAt = new Date();
       const start = performance.now();
-      const answer = await send(batch, signal);
-      return { startedAt, durationMs: Math.round(performance.now() - start), ...answer };
+      const result = await send(batch, signal);
+      return { startedAt, durationMs: Math.round(performance.now() - start), ...result };
     },
     async close() {
       // Why it could not be opened was told by the attempts.
@@ -88,6 +124,19 @@ export function createDestination(config: DestinationConfig, { version, redact }
       await dispatcher?.destroy();
     },
   };
+}
+
+/** Statuses of 2xx that never come with one: https://www.rfc-editor.org/rfc/rfc9110#section-15.3 */
+const WITHOUT_BODY: readonly number[] = [204, 205];
+
+function isSuccess(status: number): boolean {
+  return status >= 200 && status < 300;
+}
+
+/** An answer that is no success, as one line. */
+function failure(status: number, told: string): string {
+  const line = `HTTP ${status} ${STATUS_CODES[status] ?? ''}`.trim();
+  return told === '' ? line : `${line}: ${told}`;
 }
 
 /** Rejects when the signal aborts. */
@@ -138,12 +187,12 @@ function explanationIn({ statusCode, headers }: Dispatcher.ResponseData, body: s
   if (statusCode >= 300 && statusCode < 400 && typeof location === 'string') {
     return `redirects are not followed; it leads to ${location.replace(/[?#].*/s, '')}`;
   }
-  if (headers['content-encoding'] !== undefined) return '';
   return answerText(String(headers['content-type'] ?? ''), body);
 }
 
 /** The text without the status at its start: servers repeat it in titles. */
-function withoutStatus(text: string, status: number, reason: string): string {
+function withoutStatus(text: string, status: number): string {
+  const reason = STATUS_CODES[status] ?? '';
   const repeated = [`${status} ${reason}`, `${status} - ${reason}`, reason].find((start) =>
     text.toLowerCase().startsWith(start.toLowerCase()),
   );

@@ -4,8 +4,19 @@ import { getCACertificates } from 'node:tls';
 import type { buildConnector, Dispatcher } from 'undici';
 import type { DestinationConfig, DestinationTls } from '../sync/entity.ts';
 
-/** An answer that is longer is not read to its end. */
+/** An answer that is longer is not read to its end, unless it tells of rows. */
 export const MAX_ANSWER_BYTES = 1024 * 1024;
+
+/** What an answer may say of each row, on average. */
+const MAX_BYTES_PER_ROW = 1024;
+
+/** An answer that tells of rows is read so far: there is space for all of them. */
+export function maxReportBytes({ batchSize }: DestinationConfig): number {
+  return Math.max(MAX_ANSWER_BYTES, batchSize * MAX_BYTES_PER_ROW);
+}
+
+/** How much later than an attempt's own deadline undici ends it: only should that deadline ever fail to. */
+const SECOND_DEADLINE_MS = 1000;
 
 /** A proxy that opens no tunnel within this time has failed; undici gives TCP and TLS as long. */
 const TUNNEL_TIMEOUT_MS = 10_000;
@@ -25,10 +36,9 @@ export async function openDispatcher(config: DestinationConfig): Promise<Dispatc
   const limits = {
     connections: config.concurrency,
     allowH2: false,
-    maxResponseSize: MAX_ANSWER_BYTES,
-    // Each attempt has a deadline of its own, which covers both.
-    headersTimeout: 0,
-    bodyTimeout: 0,
+    maxResponseSize: maxReportBytes(config),
+    headersTimeout: config.timeoutMs + SECOND_DEADLINE_MS,
+    bodyTimeout: config.timeoutMs + SECOND_DEADLINE_MS,
   };
   const connectDirectly = buildConnector(tls);
   const openPool = (origin: string | URL, connect: Connector) =>
@@ -65,6 +75,28 @@ export async function openDispatcher(config: DestinationConfig): Promise<Dispatc
       });
     },
   });
+}
+
+/**
+ * The same dispatcher, for one request: `onWrite` is called right before its first byte is written, on the connection with
+ * the endpoint (directly or through a tunnel) or with the proxy that forwards it.
+ * https://github.com/nodejs/undici/blob/v8.12.4/lib/dispatcher/client-h1.js (writeH1)
+ */
+export function notingWrite(dispatcher: Dispatcher, onWrite: () => void): Dispatcher {
+  return dispatcher.compose(
+    (dispatch) => (options, handler) =>
+      dispatch(options, {
+        onRequestStart(controller, context) {
+          // Here ends a request whose signal was aborted while it waited for its connection.
+          handler.onRequestStart?.(controller, context);
+          if (!controller.aborted) onWrite();
+        },
+        onResponseStart: (...answer) => handler.onResponseStart?.(...answer),
+        onResponseData: (...chunk) => handler.onResponseData?.(...chunk),
+        onResponseEnd: (...end) => handler.onResponseEnd?.(...end),
+        onResponseError: (...failure) => handler.onResponseError?.(...failure),
+      }),
+  );
 }
 
 /**

@@ -12,12 +12,14 @@ const NETWORK: Readonly<Record<string, string>> = {
   EPIPE: 'HOST closed the connection before its answer was complete',
 };
 
-/** https://undici.nodejs.org/#/docs/api/Errors */
+/** https://undici.nodejs.org/#/docs/api/Errors, and the codes of answer-body.ts */
 const UNDICI: Readonly<Record<string, string>> = {
   UND_ERR_CONNECT_TIMEOUT: 'HOST could not be reached in time',
   UND_ERR_SOCKET: 'HOST closed the connection before its answer was complete',
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'HOST closed the connection before its answer was complete',
   UND_ERR_RES_EXCEEDED_MAX_SIZE: 'the answer of HOST is too large',
+  ANSWER_TOO_LARGE: 'the answer of HOST is too large',
+  ANSWER_NOT_DECODED: 'the answer of HOST is not in the Content-Encoding that it names, or in none that is known here',
   UND_ERR_HEADERS_OVERFLOW: 'the answer of HOST has too large headers',
 };
 
@@ -74,7 +76,7 @@ export function describeNetworkError(error: unknown, host: string, proxy?: strin
     return `the proxy ${proxy} asks for another login (HTTP 407); user and password stand in its URL`;
   }
   if (status !== undefined) return `the proxy ${proxy} opened no connection with ${host} (HTTP ${status})`;
-  // Only a request for a tunnel has this timeout.
+  // Of the request for a tunnel; for the one that follows see isAnswerTimeout.
   if (code === 'UND_ERR_HEADERS_TIMEOUT') return `the proxy ${proxy} opened no connection with ${host} in time`;
   const known = NETWORK[code] ?? UNDICI[code] ?? CLIENT_CERTIFICATE.find(([alert]) => alert.test(code))?.[1];
   if (known !== undefined) return known.replace('HOST', host);
@@ -84,6 +86,11 @@ export function describeNetworkError(error: unknown, host: string, proxy?: strin
   }
   if (name === 'HTTPParserError') return `${host} answered something that is not HTTP`;
   return `the request to ${host} failed: ${message}`;
+}
+
+/** Whether undici's own timeouts ended a request that was sent already: the answer, or the rest of it, did not come. */
+export function isAnswerTimeout(error: unknown): boolean {
+  return /^UND_ERR_(HEADERS|BODY)_TIMEOUT$/.test(parts(error).code);
 }
 
 /** How undici tells that a proxy opened no tunnel, or did not forward: it has no other sign of it. */

@@ -1,79 +1,25 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { type AddressInfo, createServer, type Server, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { after, afterEach, describe, it } from 'node:test';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
-import { type Answer, type Receiver, type ReceiverOptions, startReceiver } from '../../dev/receiver.ts';
-import { createDestination } from '../../src/http/destination.ts';
-import type { Auth, DestinationConfig } from '../../src/sync/entity.ts';
-import type { Attempt, Batch, Destination } from '../../src/sync/ports.ts';
-import { destinationConfig } from '../support/fakes.ts';
+import { gzipSync } from 'node:zlib';
+import { type Answer, startReceiver } from '../../dev/receiver.ts';
+import type { Auth } from '../../src/sync/entity.ts';
+import {
+  attemptAnswered,
+  BATCH,
+  batchOf,
+  closeAll,
+  destinationOf,
+  forward,
+  NEVER,
+  rawServer,
+  receiverOf,
+  SECRET,
+} from './endpoints.ts';
 
-const closers: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0)) await close();
-});
-
-async function receiverOf(options?: ReceiverOptions): Promise<Receiver> {
-  const receiver = await startReceiver({ keepBodies: true, ...options });
-  closers.unshift(() => receiver.close());
-  return receiver;
-}
-
-/** A server that does what `onSocket` does with each connection; its address as host:port. */
-async function rawServer(onSocket: (socket: Socket) => void): Promise<string> {
-  const sockets = new Set<Socket>();
-  const server: Server = createServer((socket) => {
-    sockets.add(socket.on('error', () => {}));
-    onSocket(socket);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  closers.unshift(async () => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
-const SECRET = 'k-5f3a9c71';
-
-function destinationOf(url: string, config: Partial<DestinationConfig> = {}): Destination {
-  const destination = createDestination(destinationConfig({ url, ...config }), {
-    version: '1.2.3',
-    redact: (text) => text.replaceAll(SECRET, '***'),
-  });
-  closers.unshift(() => destination.close());
-  return destination;
-}
-
-function batchOf(...payloads: object[]): Batch {
-  const texts = payloads.map((payload) => JSON.stringify(payload));
-  let offset = 1;
-  const offsets = texts.map((text) => {
-    const start = offset;
-    offset += Buffer.byteLength(text) + 1;
-    return start;
-  });
-  return {
-    id: '3f0c2f8e-7d5c-4a2b-9d53-0a4b8f6f1a11',
-    keys: texts.map((_, index) => String(index)),
-    hashes: new Uint8Array(16 * texts.length),
-    offsets: Uint32Array.from(offsets),
-    body: Buffer.from(`[${texts.join(',')}]`),
-  };
-}
-
-const BATCH = batchOf({ Code: 'a', Name: 'Budi Santoso', Email: 'budi@ess.example' }, { Code: 'b', Name: '佐藤 🙂' });
-const NEVER = new AbortController().signal;
-
-/** One attempt at a receiver that answers so. */
-async function attemptAnswered(answer: Answer, config?: Partial<DestinationConfig>): Promise<Attempt> {
-  const receiver = await receiverOf();
-  receiver.failNext(1, answer);
-  return destinationOf(`${receiver.url}/users`, config).attempt(BATCH, NEVER);
-}
+afterEach(closeAll);
 
 describe('a request', () => {
   it("is the batch's bytes, with the headers that describe it", async () => {
@@ -268,9 +214,13 @@ describe('an answer that is not 2xx', () => {
     ['words that begin like the status', { status: 302, body: '"Foundry"' }, 'HTTP 302 Found: Foundry'],
     ['broken JSON', { status: 500, body: '{"message": "brok' }, 'HTTP 500 Internal Server Error: {"message": "brok'],
     [
-      'nothing of a compressed body',
-      { status: 500, headers: { 'Content-Encoding': 'gzip' }, body: 'xxxx' },
-      'HTTP 500 Internal Server Error',
+      'what a compressed body says',
+      {
+        status: 500,
+        headers: { 'Content-Encoding': 'gzip' },
+        body: gzipSync('{"message":"out of space"}'),
+      },
+      'HTTP 500 Internal Server Error: out of space',
     ],
     ['401', { status: 401, body: '{"message":"no such key"}' }, 'HTTP 401 Unauthorized: no such key'],
     ['304', { status: 304 }, 'HTTP 304 Not Modified'],
@@ -513,9 +463,3 @@ describe('TLS', () => {
     );
   });
 });
-
-/** Passes a connection on, so that a test can count connections. */
-function forward(socket: Socket, url: string): void {
-  const onward = new Socket().on('error', () => {}).connect(Number(new URL(url).port), '127.0.0.1');
-  socket.pipe(onward).pipe(socket);
-}
