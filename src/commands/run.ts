@@ -17,6 +17,9 @@ interface RunCommandOptions {
   readonly dryRun?: true;
   readonly limit?: number;
   readonly batchSize?: number;
+  /** HH:MM. */
+  readonly deadline?: string;
+  readonly resolveOnly?: true;
   readonly json?: true;
   readonly quiet?: true;
   readonly verbose?: true;
@@ -32,6 +35,10 @@ export function register(program: Command, context: CommandContext): void {
     .option('--dry-run', 'read and count, but send and store nothing')
     .option('--limit <rows>', 'send at most this many rows of each entity', positiveInteger)
     .option('--batch-size <rows>', "rows per request, instead of the configuration's batchSize", positiveInteger)
+    .option('--deadline <HH:MM>', "start nothing new after this time of day, in the schedule's zone", timeOfDay)
+    .addOption(
+      new Option('--resolve-only', 'only send batches again whose outcome is unknown').conflicts(['dryRun', 'limit']),
+    )
     .option('--json', 'print the summary as one JSON document')
     .addOption(new Option('--quiet', 'log warnings and errors only').conflicts('verbose'))
     .option('--verbose', 'log each page that is read, too')
@@ -51,9 +58,15 @@ async function runConfigured(context: CommandContext, config: Config, options: R
   const { createDestination } = await import('../http/destination.ts');
   const { openSqlServer } = await import('../sqlserver/open.ts');
   const { log, observer, close } = await openOutput(context, config, options);
-  const server = openSqlServer(config.connections, config.logConnection);
   const signals = watchSignals(context.io.signals, (signal) => {
     log.warn(`${signal}: finishing what is in flight; a second one cuts it off`);
+  });
+  const deadline = await deadlineOf(config, options, new Date());
+  const until = deadline !== undefined && { deadline };
+  const server = openSqlServer(config.connections, config.logConnection, {
+    ...until,
+    abort: signals.abort,
+    onRepeat: (message) => log.warn(message),
   });
   try {
     return await run(
@@ -73,7 +86,10 @@ async function runConfigured(context: CommandContext, config: Config, options: R
         observer,
       },
       {
+        ...until,
         dryRun: options.dryRun === true,
+        resolveOnly: options.resolveOnly === true,
+        maxRetries: config.run.maxRetries,
         countRows: observer.showsTotals,
         stop: signals.stop,
         abort: signals.abort,
@@ -132,6 +148,21 @@ function overridden(entity: Entity, { batchSize }: RunCommandOptions): Entity {
   return { ...entity, destination: { ...entity.destination, batchSize } };
 }
 
+/** `--deadline` or run.maxDurationMinutes, whichever comes first. */
+async function deadlineOf(
+  { run, schedule }: Config,
+  { deadline }: RunCommandOptions,
+  now: Date,
+): Promise<Date | undefined> {
+  const times: Date[] = [];
+  if (run.maxDurationMinutes !== undefined) times.push(new Date(now.getTime() + run.maxDurationMinutes * 60_000));
+  if (deadline !== undefined) {
+    const { nextTime } = await import('../schedule/time-of-day.ts');
+    times.push(nextTime(deadline, schedule?.timeZone ?? 'UTC', now));
+  }
+  return times.sort((a, b) => a.getTime() - b.getTime())[0];
+}
+
 /** What TB_R_SYNC_RUN keeps as Arguments. */
 function commandLine(options: RunCommandOptions): string {
   return [
@@ -139,6 +170,8 @@ function commandLine(options: RunCommandOptions): string {
     ...(options.entity ?? []).map((name) => `--entity ${name}`),
     ...(options.limit === undefined ? [] : [`--limit ${options.limit}`]),
     ...(options.batchSize === undefined ? [] : [`--batch-size ${options.batchSize}`]),
+    ...(options.deadline === undefined ? [] : [`--deadline ${options.deadline}`]),
+    ...(options.resolveOnly ? ['--resolve-only'] : []),
   ].join(' ');
 }
 
@@ -146,6 +179,7 @@ function both(first: RunObserver, second: RunObserver): RunObserver {
   const forwarded: Record<keyof RunObserver, true> = {
     entityStarted: true,
     pageRead: true,
+    retrying: true,
     batchEnded: true,
     entityEnded: true,
     warning: true,
@@ -159,6 +193,11 @@ function both(first: RunObserver, second: RunObserver): RunObserver {
         (observer[event] as ((...details: never[]) => void) | undefined)?.(...details);
     };
   return Object.fromEntries(events.map((event) => [event, tell(event)]));
+}
+
+function timeOfDay(text: string): string {
+  if (/^([01]?\d|2[0-3]):[0-5]\d$/.test(text)) return text;
+  throw new InvalidArgumentError('Expected a time of day such as 05:30.');
 }
 
 function positiveInteger(text: string): number {

@@ -9,7 +9,7 @@ export interface BatchRow {
   readonly hash: Uint8Array;
 }
 
-/** Where batches are cut. */
+/** Where batches are cut. `batchSize` may fall while they are built. */
 export interface BatchLimits {
   readonly batchSize: number;
   /** Size of the body, brackets and commas included. */
@@ -63,7 +63,7 @@ export function createBatchBuilder(limits: BatchLimits, newId: () => string): Ba
       offsets.push(bytes);
       rows.push(row);
       bytes += length;
-      return rows.length === limits.batchSize ? flush() : before;
+      return rows.length >= limits.batchSize ? flush() : before;
     },
     flush,
   };

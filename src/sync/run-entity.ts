@@ -3,38 +3,43 @@
  *
  *   recover   send each unresolved batch again: same bytes, same key
  *   for each page of the source (the next is read meanwhile)
- *     diff    leave out rows whose key the ledger holds
+ *     diff    leave out rows whose key the ledger or an unresolved batch holds, and dead letters that wait
  *     map     row → payload; a row that cannot be mapped is a dead letter, its neighbours go on
- *     batch   batchSize payloads, carried over page borders
- *     for each full batch, at most `concurrency` at a time
+ *     batch   batchSize payloads, carried over page borders; dead letters that are due have batches of their own
+ *     for each full batch, at most `concurrency` at a time (sender.ts)
  *       reserve   store the batch, committed before its first byte is sent
- *       deliver   one attempt
- *       settle    accepted: ledger rows; refused: none; the TB_R_Log row; one transaction
+ *       deliver   attempts with backoff, all with the same key (delivery.ts; what an answer means: verdict.ts)
+ *       settle    accepted: ledger rows; refused: isolate its bad rows, or none; the TB_R_Log row; one transaction
+ *   resolve   try each batch whose outcome is unknown once more, and record that
  *
- *   killed                          leaves                       and the next run
- *   before reserve                  nothing                      sends the rows once
- *   after reserve, before settle    a batch in state `sending`   sends the same bytes under the same Idempotency-Key
- *   after settle                    nothing to do                –
+ *   killed                          leaves                        and the next run
+ *   before reserve                  nothing                       sends the rows once
+ *   after reserve, before settle    a batch in state `sending`    sends the same bytes under the same Idempotency-Key
+ *   in or after a split             its halves, `sending`         the same, for each of them
+ *   after settle                    nothing to do                 –
  */
 import { randomUUID } from 'node:crypto';
-import pLimit from 'p-limit';
 import { type BatchBuilder, createBatchBuilder } from './batch-builder.ts';
+import type { Breaker } from './breaker.ts';
+import type { RetryBudget } from './delivery.ts';
 import { createDiff } from './diff.ts';
 import type { Entity } from './entity.ts';
 import { SyncError } from './errors.ts';
 import { compileMap, type PayloadMapper } from './map.ts';
 import { type KeyedRow, readPages } from './pages.ts';
 import type {
-  Batch,
   Column,
   DeadLetter,
   Destination,
-  EntitySummary,
+  KnownDeadLetter,
   Ledger,
-  Outcome,
+  ReadOnlyLedger,
   RunObserver,
   Source,
+  StopCause,
 } from './ports.ts';
+import { causeOf, createSender, type Sender } from './sender.ts';
+import type { Tally } from './tally.ts';
 
 /** Rows of one read at most. Two pages and `concurrency` + 2 batches are what a run holds in memory. */
 const PAGE_ROWS = 5000;
@@ -46,8 +51,15 @@ const SMALLEST_PAGE_ROWS = 500;
 export interface EntityPorts {
   readonly source: Source;
   /** Without `writes` it is a dry run: nothing is sent or stored. */
-  readonly ledger: Pick<Ledger, 'find' | 'isEmpty' | 'hasLoggedSuccess'>;
-  readonly writes?: { readonly ledger: Ledger; readonly destination: Destination };
+  readonly ledger: ReadOnlyLedger;
+  readonly writes?: {
+    readonly ledger: Ledger;
+    readonly destination: Destination;
+    /** Of the endpoint. */
+    readonly breaker: Breaker;
+    /** Of the run. */
+    readonly budget: RetryBudget;
+  };
   readonly observer: RunObserver;
 }
 
@@ -55,8 +67,12 @@ export interface EntityPorts {
 export interface EntityOptions {
   /** Rows to send at most. */
   readonly limit?: number;
-  /** Nothing new is started once this aborts; what is in flight ends. */
+  /** Only send unresolved batches again. */
+  readonly resolveOnly: boolean;
+  /** Nothing new is started once this aborts; what is in flight ends. Its reason is 'deadline', or something else. */
   readonly stop: AbortSignal;
+  /** When `stop` will abort with the reason 'deadline'. */
+  readonly deadline?: Date;
   /** Cuts off what is in flight. */
   readonly abort: AbortSignal;
   /** Ask the source how many rows it has, for a progress bar. */
@@ -65,69 +81,65 @@ export interface EntityOptions {
   readonly pageRows?: number;
 }
 
-/** Counts of EntitySummary while they grow. */
-export type Tally = {
-  -readonly [Count in
-    | 'read'
-    | 'tracked'
-    | 'pending'
-    | 'accepted'
-    | 'refused'
-    | 'unresolved'
-    | 'newDeadLetters'
-    | 'oldDeadLetters']: number;
-} & { readonly batches: Record<'pending' | 'accepted' | 'refused' | 'unresolved', number> };
-
-/** All counts at zero. */
-export function emptyTally(): Tally {
-  return {
-    read: 0,
-    tracked: 0,
-    pending: 0,
-    accepted: 0,
-    refused: 0,
-    unresolved: 0,
-    newDeadLetters: 0,
-    oldDeadLetters: 0,
-    batches: { pending: 0, accepted: 0, refused: 0, unresolved: 0 },
-  };
+/** How an entity's run ended that met no error. */
+export interface EntityEnd {
+  readonly state: 'done' | 'resolved' | 'stopped';
+  readonly stoppedBy?: StopCause;
 }
 
 /**
  * Runs one entity and counts in `tally` as it goes, so that the counts stand even when it throws.
  *
- * Returns whether it came to the end of the source. Throws SyncError (SOURCE_*, MAP_INVALID, LOG_DATABASE_*, LOCK_LOST)
- * after all that was in flight has ended.
+ * Throws SyncError (SOURCE_*, MAP_INVALID, LOG_DATABASE_*, DESTINATION_REFUSED, LOCK_LOST) after all that was in flight has
+ * ended.
  */
 export async function runEntity(
   entity: Entity,
   ports: EntityPorts,
   options: EntityOptions,
   tally: Tally,
-): Promise<EntitySummary['state'] & ('done' | 'stopped')> {
-  const sender = createSender(entity, ports, options, tally);
+): Promise<EntityEnd> {
+  const { writes, observer } = ports;
+  const maxBatchRows = await ports.ledger.maxBatchRows();
+  if (maxBatchRows !== undefined && maxBatchRows < entity.destination.batchSize) {
+    observer.warning?.(
+      entity.name,
+      `batches have at most ${maxBatchRows} rows, since the destination called larger ones too large (HTTP 413)`,
+    );
+  }
+  const sender = writes && createSender(entity, { ...writes, observer }, options, tally, maxBatchRows);
   try {
-    await sender.recover();
-    const ended = await sendPending(entity, ports, options, tally, sender);
-    await sender.drain();
-    return ended && !sender.leftSome ? 'done' : 'stopped';
+    await sender?.recover();
+    const stoppedBy = options.resolveOnly ? undefined : await sendPending(entity, ports, options, tally, sender);
+    await sender?.drain();
+    await sender?.resolve();
+    if (stoppedBy !== undefined) return { state: 'stopped', stoppedBy };
+    // What had been read may have been left nevertheless.
+    if (sender?.leftSome && sender.stoppedBy) return { state: 'stopped', stoppedBy: sender.stoppedBy };
+    return { state: options.resolveOnly ? 'resolved' : 'done' };
   } catch (error) {
-    await sender.drain().catch(() => {});
+    await sender?.drain().catch(() => {});
     // Reads that were cut off on purpose end in an error of the driver's.
-    if (options.abort.aborted) return 'stopped';
+    if (options.abort.aborted) return { state: 'stopped', stoppedBy: 'signal' };
+    // What is known of unresolved batches is worth recording; where that fails too, the first error says more.
+    await sender?.resolve().catch(() => {});
     throw error;
   }
 }
 
-/** Reads, leaves out, maps and batches; returns whether it came to the source's end, and to no limit or stop before. */
+/** Reads, leaves out, maps and batches to the end of the source; returns what ended it before that. */
 async function sendPending(
   entity: Entity,
   { source, ledger, writes, observer }: EntityPorts,
   options: EntityOptions,
   tally: Tally,
-  sender: Sender,
-): Promise<boolean> {
-  if (options.stop.aborted) return false;
+  sender: Sender | undefined,
+): Promise<StopCause | undefined> {
+  const limit = options.limit ?? Number.POSITIVE_INFINITY;
+  let taken = 0;
+  const stopCause = () => sender?.stoppedBy ?? causeOf(options.stop) ?? (taken === limit ? 'limit' : undefined);
+  let stoppedBy = stopCause();
+  if (stoppedBy !== undefined) return stoppedBy;
   const columns = await source.describe();
   const mapper = compileMap(entity, columns);
   const key = entity.source.key.map((name) => columnIndex(columns, name));
@@ -135,17 +147,27 @@ async function sendPending(
   await warnOfEmptyLedger(entity, ledger, observer);
   observer.entityStarted?.(entity.name, options.countRows ? await orUndefined(source.count()) : undefined);
 
-  const batches = createBatchBuilder(entity.destination, randomUUID);
+  const limits = {
+    ...entity.destination,
+    get batchSize() {
+      return sender?.batchSize ?? entity.destination.batchSize;
+    },
+  };
+  const fresh = { batches: createBatchBuilder(limits, randomUUID), sentAt: new Date() };
+  /** Dead letters that are due: among other rows, each bad one would have to be isolated again. */
+  const suspects = { batches: createBatchBuilder(limits, randomUUID), sentAt: new Date() };
+  const send = async (batch: ReturnType<BatchBuilder['flush']>) => {
+    if (batch === undefined) return;
+    if (sender !== undefined) return sender.send(batch);
+    tally.pending += batch.keys.length;
+    tally.batches.pending += 1;
+  };
   const leaveOutTracked = createDiff(ledger, {
     textKey: key.some((index) => columns[index]?.kind === 'text'),
-    held: sender.held,
+    held: sender?.held ?? new Set(),
     // So many rows at most are in batches that the ledger does not hold yet.
-    unsettled: (entity.destination.concurrency + 2) * entity.destination.batchSize,
+    unsettled: (entity.destination.concurrency + 3) * entity.destination.batchSize,
   });
-  const limit = options.limit ?? Number.POSITIVE_INFINITY;
-  let taken = 0;
-  let ended = true;
-  let sentAt = new Date();
   const pages = readPages(source, {
     entity: entity.name,
     columns,
@@ -158,31 +180,56 @@ async function sendPending(
     const { pending, collisions, tracked } = await leaveOutTracked(page);
     tally.tracked += tracked;
     observer.pageRead?.(entity.name, tally.read, tally.tracked);
-    const unsendable: DeadLetter[] = collisions;
-    for (const { key, row } of pending) {
-      if (options.stop.aborted || taken === limit) break;
-      if (batches.rows === 0) sentAt = new Date();
-      const mapped = mapRow(mapper, batches, row, sentAt);
+    const letters = await findDeadLetters(ledger, [...pending, ...collisions]);
+    const unsendable: DeadLetter[] = collisions.filter(({ key }) => letters.get(key)?.state !== 'discarded');
+    for (const [index, { key, row }] of pending.entries()) {
+      if (stopCause() !== undefined) {
+        tally.left += pending.length - index;
+        break;
+      }
+      const letter = letters.get(key);
+      const into = letter === undefined ? fresh : suspects;
+      if (into.batches.rows === 0) into.sentAt = new Date();
+      const mapped = mapRow(mapper, into.batches, row, into.sentAt);
+      if (letter !== undefined && isStillDead(letter, mapped)) {
+        if (letter.state !== 'discarded') tally.oldDeadLetters += 1;
+        continue;
+      }
       if ('reason' in mapped) {
         unsendable.push({ key, ...mapped });
         continue;
       }
       taken += 1;
-      const full = batches.add({ key, ...mapped });
+      const full = into.batches.add({ key, ...mapped });
       if (full === undefined) continue;
-      await sender.send(full);
+      await send(full);
       // Where bytes cut the batch, its successor holds a row already, and would keep the old time.
-      sentAt = new Date();
+      into.sentAt = new Date();
     }
     await recordDeadLetters(unsendable, writes?.ledger, entity, observer, tally);
-    if (options.stop.aborted || taken === limit) {
-      ended = false;
-      break;
-    }
+    stoppedBy = stopCause();
+    if (stoppedBy !== undefined) break;
   }
-  const rest = batches.flush();
-  if (rest) await sender.send(rest);
-  return ended;
+  await send(fresh.batches.flush());
+  await send(suspects.batches.flush());
+  return stoppedBy;
+}
+
+/** Which of these keys are dead letters already. */
+async function findDeadLetters(
+  ledger: ReadOnlyLedger,
+  rows: readonly { readonly key: string }[],
+): Promise<ReadonlyMap<string, KnownDeadLetter>> {
+  if (rows.length === 0) return new Map();
+  const keys = rows.map(({ key }) => key);
+  return new Map((await ledger.findDeadLetters(keys)).map((letter) => [keys[letter.index] as string, letter]));
+}
+
+/** Whether a dead letter is to be left out: it is not due, and the row is what it was. */
+function isStillDead({ state, hash }: KnownDeadLetter, mapped: ReturnType<PayloadMapper['map']>): boolean {
+  if (state === 'due') return false;
+  if ('reason' in mapped) return hash === undefined;
+  return hash !== undefined && Buffer.compare(hash, mapped.hash) === 0;
 }
 
 function pageRowsFor({ destination }: Entity): number {
@@ -266,95 +313,4 @@ function columnIndex(columns: readonly Column[], name: string): number {
   const index = columns.findIndex((column) => column.name.toLowerCase() === name.toLowerCase());
   if (index >= 0) return index;
   throw new Error(`source.describe() returned no key column ${name}`);
-}
-
-/** Reserves, delivers and settles batches, `concurrency` at a time. */
-interface Sender {
-  /** Whether a batch was not started any more. */
-  readonly leftSome: boolean;
-  /** Keys of batches whose replay was refused in this run: the next run sends them. */
-  readonly held: ReadonlySet<string>;
-  /** Sends the unresolved batches again, one after the other. */
-  recover(): Promise<void>;
-  /** Waits for a free place, then starts; throws what an earlier batch failed with. */
-  send(batch: Batch): Promise<void>;
-  /** Waits until nothing is in flight; throws what a batch failed with. */
-  drain(): Promise<void>;
-}
-
-function createSender(entity: Entity, ports: EntityPorts, options: EntityOptions, tally: Tally): Sender {
-  const { writes, observer } = ports;
-  const slots = pLimit(entity.destination.concurrency);
-  const inFlight = new Set<Promise<void>>();
-  const held = new Set<string>();
-  const failures: unknown[] = [];
-  let number = 0;
-  let leftSome = false;
-
-  async function deliver(batch: Batch, reserved: boolean): Promise<Outcome['state']> {
-    number += 1;
-    const rows = batch.keys.length;
-    tally.pending += rows;
-    tally.batches.pending += 1;
-    if (writes === undefined) return 'accepted';
-    const { ledger, destination } = writes;
-    const mine = { number, rows, id: batch.id };
-    if (!reserved) await ledger.reserve(batch);
-    const attempt = await destination.attempt(batch, options.abort);
-    const state = attempt.error === undefined ? 'accepted' : options.abort.aborted ? 'aborted' : 'refused';
-    const outcome: Outcome = { state, attempts: [attempt] };
-    const count = state === 'aborted' ? 'unresolved' : state;
-    // Until it is settled, an accepted batch counts as unresolved: that is what a failing settle leaves behind.
-    if (state !== 'aborted')
-      await ledger.settle(batch, outcome).catch((error) => {
-        tally.unresolved += rows;
-        tally.batches.unresolved += 1;
-        throw error;
-      });
-    tally[count] += rows;
-    tally.batches[count] += 1;
-    observer.batchEnded?.(entity.name, mine, outcome);
-    return state;
-  }
-
-  async function drain(): Promise<void> {
-    await Promise.all(inFlight);
-    if (failures.length > 0) throw failures[0];
-  }
-
-  return {
-    held,
-    get leftSome() {
-      return leftSome;
-    },
-    async recover() {
-      if (writes === undefined) return;
-      for await (const batch of writes.ledger.unresolved()) {
-        if (options.stop.aborted) return;
-        observer.warning?.(
-          entity.name,
-          `batch ${batch.id} of an earlier run was cut off; its ${batch.keys.length} rows are sent again under the same Idempotency-Key`,
-        );
-        if ((await deliver(batch, true)) !== 'accepted') for (const key of batch.keys) held.add(key);
-      }
-    },
-    async send(batch) {
-      // One batch may wait behind those in flight, so that the next page is worked on meanwhile.
-      while (inFlight.size > entity.destination.concurrency) await Promise.race(inFlight);
-      if (failures.length > 0) throw failures[0];
-      const task = slots(async () => {
-        if (options.stop.aborted || failures.length > 0) {
-          leftSome = true;
-          return;
-        }
-        try {
-          await deliver(batch, false);
-        } catch (error) {
-          failures.push(error);
-        }
-      }).finally(() => inFlight.delete(task));
-      inFlight.add(task);
-    },
-    drain,
-  };
 }

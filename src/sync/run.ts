@@ -1,4 +1,6 @@
 /** A run: the entities in order, each under its lock, whatever becomes of the others; a summary and an exit code at the end. */
+import { type Breaker, createBreaker } from './breaker.ts';
+import { createRetryBudget, type RetryBudget } from './delivery.ts';
 import type { Entity } from './entity.ts';
 import { SyncError } from './errors.ts';
 import { exitCodeOfRun } from './exit-codes.ts';
@@ -13,7 +15,9 @@ import type {
   RunSummary,
   Source,
 } from './ports.ts';
-import { emptyTally, runEntity, type Tally } from './run-entity.ts';
+import { type EntityEnd, type EntityOptions, runEntity } from './run-entity.ts';
+import { causeOf } from './sender.ts';
+import { emptyTally, type Tally } from './tally.ts';
 
 /** The outside of a run. */
 export interface RunPorts {
@@ -30,6 +34,12 @@ export interface RunOptions {
   /** Rows to send at most, per entity. */
   readonly limit?: number;
   readonly countRows: boolean;
+  /** Only send unresolved batches again. */
+  readonly resolveOnly: boolean;
+  /** Attempts beyond a batch's first, over all batches. */
+  readonly maxRetries: number;
+  /** Start nothing new from then on. */
+  readonly deadline?: Date;
   /** Start nothing new once this aborts; its reason is the signal's name. */
   readonly stop: AbortSignal;
   /** Cut off what is in flight. */
@@ -50,6 +60,12 @@ export async function run(
 ): Promise<RunSummary> {
   const { logDatabase, observer } = ports;
   const startedAt = new Date();
+  const deadline = watchDeadline(options.deadline);
+  const shared: Shared = {
+    stop: AbortSignal.any([options.stop, deadline.passed]),
+    budget: createRetryBudget(options.maxRetries),
+    breakers: new Map(),
+  };
   if (!options.dryRun) await logDatabase.startRun(start);
   const entitySummaries: EntitySummary[] = [];
   const summary = (exitCode: number): RunSummary => ({
@@ -63,17 +79,40 @@ export async function run(
   try {
     for (const entity of entities) {
       if (options.stop.aborted) break;
-      const ended = await summarize(entity, (tally) => runLocked(start.runId, entity, ports, options, tally));
+      const ended = await summarize(entity, (tally) => runLocked(start.runId, entity, ports, options, shared, tally));
       entitySummaries.push(ended);
       observer.entityEnded?.(ended);
     }
   } catch (error) {
     if (!options.dryRun) await logDatabase.finishRun(start.runId, 'aborted', 70, summary(70)).catch(() => {});
     throw error;
+  } finally {
+    deadline.dispose();
   }
   const signal = options.stop.aborted ? (options.stop.reason as NodeJS.Signals) : undefined;
   const ended = summary(exitCodeOfRun({ dryRun: options.dryRun, entities: entitySummaries }, signal));
   return options.dryRun ? ended : finish(ended, signal, ports);
+}
+
+/** What the entities of a run share. */
+interface Shared {
+  /** A signal, or the deadline. */
+  readonly stop: AbortSignal;
+  readonly budget: RetryBudget;
+  /** By endpoint: entities may have the same. */
+  readonly breakers: Map<string, Breaker>;
+}
+
+/** The longest that a timer takes; beyond, it would strike at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** `passed` aborts at the deadline with the reason 'deadline'. */
+function watchDeadline(deadline: Date | undefined): { readonly passed: AbortSignal; dispose(): void } {
+  const controller = new AbortController();
+  if (deadline === undefined) return { passed: controller.signal, dispose: () => {} };
+  const leftMs = deadline.getTime() - Date.now();
+  const timer = setTimeout(() => controller.abort('deadline'), Math.min(leftMs, MAX_TIMER_MS));
+  return { passed: controller.signal, dispose: () => clearTimeout(timer) };
 }
 
 /** Stores the run's end. Where that fails, the run still returns its summary, with the exit code that says so. */
@@ -97,15 +136,15 @@ async function finish(
   }
 }
 
-type EndState = EntitySummary['state'] | { readonly heldBy: LockHolder };
+type End = EntityEnd | { readonly heldBy: LockHolder };
 
 /** Runs `work` and turns its end, good or bad, into a summary. Errors that are no SyncError are bugs and go on up. */
-async function summarize(entity: Entity, work: (tally: Tally) => Promise<EndState>): Promise<EntitySummary> {
+async function summarize(entity: Entity, work: (tally: Tally) => Promise<End>): Promise<EntitySummary> {
   const startedAt = new Date();
   const tally = emptyTally();
-  const summary = (state: EntitySummary['state'], error?: SyncError): EntitySummary => ({
+  const summary = (end: Pick<EntitySummary, 'state' | 'stoppedBy'>, error?: SyncError): EntitySummary => ({
     entity: entity.name,
-    state,
+    ...end,
     startedAt: startedAt.toISOString(),
     durationMs: Date.now() - startedAt.getTime(),
     ...tally,
@@ -113,10 +152,10 @@ async function summarize(entity: Entity, work: (tally: Tally) => Promise<EndStat
   });
   try {
     const end = await work(tally);
-    return typeof end === 'string' ? summary(end) : summary('locked', lockHeld(entity, end.heldBy));
+    return 'heldBy' in end ? summary({ state: 'locked' }, lockHeld(entity, end.heldBy)) : summary(end);
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
-    return summary('failed', error);
+    return summary({ state: 'failed' }, error);
   }
 }
 
@@ -124,31 +163,36 @@ async function runLocked(
   runId: string,
   entity: Entity,
   { logDatabase, source, destination, observer }: RunPorts,
-  options: RunOptions,
+  { deadline, ...options }: RunOptions,
+  { stop, budget, breakers }: Shared,
   tally: Tally,
-): Promise<EndState> {
+): Promise<End> {
+  const stoppedBy = causeOf(stop);
+  // What the deadline leaves is in the summary, although nothing of it was begun.
+  if (stoppedBy !== undefined) return { state: 'stopped', stoppedBy };
+  const entityOptions: EntityOptions = { ...options, stop, ...(deadline !== undefined && { deadline }) };
   if (options.dryRun) {
     const ledger = logDatabase.readOnlyLedger(entity);
-    return runEntity(entity, { source: source(entity), ledger, observer }, options, tally);
+    return runEntity(entity, { source: source(entity), ledger, observer }, entityOptions, tally);
   }
   const lock = await logDatabase.lock(entity, runId);
   if ('heldBy' in lock) return lock;
+  const { url, maxFailedBatches } = entity.destination;
+  const breaker = breakers.get(url) ?? createBreaker(maxFailedBatches);
+  breakers.set(url, breaker);
   const target = destination(entity);
   try {
+    const { ledger } = lock;
     const ports = {
       source: source(entity),
-      ledger: lock.ledger,
-      writes: { ledger: lock.ledger, destination: target },
+      ledger,
+      writes: { ledger, destination: target, breaker, budget },
       observer,
     };
-    const state = await runEntity(
-      entity,
-      ports,
-      { ...options, stop: AbortSignal.any([options.stop, lock.lost]) },
-      tally,
-    );
-    if (state === 'stopped' && lock.lost.aborted && !options.stop.aborted) throw lockLost(entity);
-    return state;
+    const lockedOptions = { ...entityOptions, stop: AbortSignal.any([stop, lock.lost]) };
+    const end = await runEntity(entity, ports, lockedOptions, tally);
+    if (end.state === 'stopped' && lock.lost.aborted && !stop.aborted) throw lockLost(entity);
+    return end;
   } finally {
     await target.close().finally(() => release(lock));
   }

@@ -7,6 +7,8 @@ import type {
   Column,
   DeadLetter,
   Destination,
+  Doubt,
+  KnownDeadLetter,
   Ledger,
   Outcome,
   Row,
@@ -19,7 +21,7 @@ export const ID_AND_NAME: readonly Column[] = [
   { name: 'Name', kind: 'text', sqlType: 'nvarchar(50)' },
 ];
 
-/** A destination without login, compression or TLS, changed. */
+/** A destination without login, compression, TLS or retries, changed. */
 export function destinationConfig(changes: Partial<DestinationConfig>): DestinationConfig {
   return {
     url: 'http://127.0.0.1/users',
@@ -29,6 +31,13 @@ export function destinationConfig(changes: Partial<DestinationConfig>): Destinat
     batchSize: 3000,
     concurrency: 1,
     timeoutMs: 10_000,
+    maxAttempts: 1,
+    retryDelayMs: 1,
+    maxRetryDelayMs: 1,
+    maxFailedBatches: 100,
+    maxIsolationCalls: 1000,
+    serverErrorRuns: 3,
+    idempotencyKeyTtlHours: 24,
     compression: 'none',
     idempotencyHeader: 'Idempotency-Key',
     allowInsecure: false,
@@ -72,18 +81,31 @@ export function memorySource(
   };
 }
 
+/** A batch as MemoryLedger keeps it. */
+interface StoredBatch {
+  readonly batch: Batch;
+  state: 'sending' | 'accepted' | 'refused' | 'split';
+  doubt: Doubt;
+  readonly createdAt: Date;
+  readonly outcomes: Outcome[];
+}
+
 /** A ledger in memory that refuses what a real one would: settling what was not reserved, reserving twice. */
 export class MemoryLedger implements Ledger {
   readonly tracked = new Map<string, Uint8Array | undefined>();
-  readonly batches = new Map<string, { batch: Batch; state: 'sending' | 'accepted' | 'refused' }>();
-  readonly deadLetters = new Map<string, DeadLetter>();
+  readonly batches = new Map<string, StoredBatch>();
+  readonly deadLetters = new Map<string, DeadLetter & { state: KnownDeadLetter['state'] }>();
   loggedSuccess = false;
+  maxRows: number | undefined;
 
   async isEmpty() {
     return this.tracked.size === 0;
   }
   async hasLoggedSuccess() {
     return this.loggedSuccess;
+  }
+  async maxBatchRows() {
+    return this.maxRows;
   }
   async find(keys: readonly string[]) {
     const fold = (key: string) => key.trimEnd().toLowerCase();
@@ -93,33 +115,71 @@ export class MemoryLedger implements Ledger {
       return entry === undefined ? [] : [{ index, key: entry.key, ...(entry.hash && { hash: entry.hash }) }];
     });
   }
+  async findDeadLetters(keys: readonly string[]) {
+    return keys.flatMap((key, index) => {
+      const letter = this.deadLetters.get(key);
+      return letter ? [{ index, state: letter.state, ...(letter.hash && { hash: letter.hash }) }] : [];
+    });
+  }
   async *unresolved() {
-    for (const { batch, state } of [...this.batches.values()]) if (state === 'sending') yield batch;
+    for (const { batch, state, doubt, createdAt } of [...this.batches.values()])
+      if (state === 'sending') yield { batch, createdAt, doubt };
   }
   async reserve(batch: Batch) {
-    if (this.batches.has(batch.id)) throw new Error('reserved twice');
-    this.batches.set(batch.id, { batch, state: 'sending' });
+    this.leave(batch);
   }
-  async settle(batch: Batch, outcome: Outcome) {
-    const stored = this.batches.get(batch.id);
-    if (stored?.state !== 'sending' || outcome.state === 'aborted') throw new Error('settled what is not in flight');
+  /** A batch as a run that was killed leaves it. */
+  leave(batch: Batch, doubt: Doubt = { refusedRuns: 0, serverErrorRuns: 0 }, createdAt = new Date()) {
+    if (this.batches.has(batch.id)) throw new Error('reserved twice');
+    this.batches.set(batch.id, { batch, state: 'sending', doubt, createdAt, outcomes: [] });
+  }
+  async settle(batch: Batch, outcome: Outcome, letters: readonly DeadLetter[]) {
+    const stored = this.#sending(batch);
+    if (outcome.state !== 'accepted' && outcome.state !== 'refused') throw new Error(`settled as ${outcome.state}`);
     stored.state = outcome.state;
-    if (outcome.state === 'refused') return;
+    stored.outcomes.push(outcome);
+    const refused = new Set(letters.map(({ key }) => key));
     for (const [index, key] of batch.keys.entries()) {
+      if (outcome.state !== 'accepted' || refused.has(key)) continue;
       if (this.tracked.has(key)) throw new Error(`sent twice: ${key}`);
       this.tracked.set(key, batch.hashes.subarray(index * 16, index * 16 + 16));
+      this.deadLetters.delete(key);
     }
+    return this.deadLetter(letters);
+  }
+  async split(batch: Batch, outcome: Outcome, halves: readonly Batch[], maxBatchRows?: number) {
+    const stored = this.#sending(batch);
+    stored.state = 'split';
+    stored.outcomes.push(outcome);
+    for (const half of halves) this.leave(half);
+    if (maxBatchRows !== undefined) this.maxRows = maxBatchRows;
+  }
+  async keepUnknown(batch: Batch, outcome: Outcome, doubt: Doubt) {
+    const stored = this.#sending(batch);
+    stored.doubt = doubt;
+    stored.outcomes.push(outcome);
   }
   async deadLetter(letters: readonly DeadLetter[]) {
     const before = this.deadLetters.size;
-    for (const letter of letters) this.deadLetters.set(letter.key, letter);
+    for (const letter of letters) this.deadLetters.set(letter.key, { ...letter, state: 'waiting' });
     return this.deadLetters.size - before;
+  }
+  /** The states of all batches, in the order in which they were reserved. */
+  states() {
+    return [...this.batches.values()].map(({ state }) => state);
+  }
+  #sending({ id }: Batch): StoredBatch {
+    const stored = this.batches.get(id);
+    if (stored?.state !== 'sending') throw new Error('ended what is not in flight');
+    return stored;
   }
 }
 
-type Answer = (batch: Batch, call: number, signal: AbortSignal) => string | undefined | Promise<string | undefined>;
+/** What a destination in memory answers: a status, nothing for a 200, or more of an Attempt. */
+export type MemoryAnswer = number | undefined | Omit<Attempt, 'startedAt' | 'durationMs'>;
+type Answer = (batch: Batch, call: number, signal: AbortSignal) => MemoryAnswer | Promise<MemoryAnswer>;
 
-/** A destination whose answers come from `answer`: the error's text, or undefined for a 200. Keeps what it was sent. */
+/** A destination whose answers come from `answer`. Keeps what it was sent. */
 export class MemoryDestination implements Destination {
   readonly sent: Batch[] = [];
   mostInFlight = 0;
@@ -134,13 +194,17 @@ export class MemoryDestination implements Destination {
     this.#inFlight += 1;
     this.mostInFlight = Math.max(this.mostInFlight, this.#inFlight);
     this.sent.push(batch);
-    const error = await this.#answer(batch, this.sent.length, signal);
+    const answer = (await this.#answer(batch, this.sent.length, signal)) ?? 200;
     this.#inFlight -= 1;
-    return { startedAt: new Date(), durationMs: 1, ...(error === undefined ? { status: 200 } : { error }) };
+    return { startedAt: new Date(), durationMs: 1, ...(typeof answer === 'number' ? answered(answer) : answer) };
   }
   async close() {
     this.closed = true;
   }
+}
+
+function answered(status: number): Pick<Attempt, 'status' | 'error'> {
+  return status < 300 ? { status } : { status, error: `HTTP ${status}` };
 }
 
 /** What the receiver's side of a batch says, parsed. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { exitCodeOfRun } from '../../src/sync/exit-codes.ts';
 import type { EntitySummary } from '../../src/sync/ports.ts';
-import { emptyTally } from '../../src/sync/run-entity.ts';
+import { emptyTally } from '../../src/sync/tally.ts';
 
 const entity = (changes: Partial<EntitySummary>): EntitySummary => ({
   entity: 'Users',

@@ -47,6 +47,7 @@ class MemoryLogDatabase implements LogDatabase {
 
 interface Setting {
   names?: readonly string[];
+  entities?: readonly Entity[];
   database?: MemoryLogDatabase;
   sources?: Readonly<Record<string, Source>>;
   destination?: MemoryDestination;
@@ -58,7 +59,7 @@ async function runWith(setting: Setting) {
   const database = setting.database ?? new MemoryLogDatabase();
   const destination = setting.destination ?? new MemoryDestination();
   const never = new AbortController().signal;
-  const entities = (setting.names ?? ['A', 'B']).map((name): Entity => ({ ...entityOf({}), name }));
+  const entities = setting.entities ?? (setting.names ?? ['A', 'B']).map((name): Entity => ({ ...entityOf({}), name }));
   const summary = await run(
     START,
     entities,
@@ -68,7 +69,15 @@ async function runWith(setting: Setting) {
       destination: () => destination,
       observer: setting.observer ?? {},
     },
-    { dryRun: false, countRows: false, stop: never, abort: never, ...setting.options },
+    {
+      dryRun: false,
+      countRows: false,
+      resolveOnly: false,
+      maxRetries: 100,
+      stop: never,
+      abort: never,
+      ...setting.options,
+    },
   );
   return { database, destination, summary, states: summary.entities.map(({ state }) => state) };
 }
@@ -164,5 +173,55 @@ describe('run', () => {
     await assert.rejects(runWith({ database, sources: { A: source } }), /bug/);
     assert.deepEqual(database.told, ['start', 'lock A', 'release A', 'finish']);
     assert.deepEqual([database.finished?.state, database.finished?.exitCode], ['aborted', 70]);
+  });
+
+  it('begins nothing after the deadline, says of each entity that it was left, and ends with 1', async () => {
+    const deadline = new Date(Date.now() + 20);
+    const waiting = new MemoryDestination(async (_batch, call) => {
+      while (call === 1 && Date.now() < deadline.getTime() + 20) await new Promise(setImmediate);
+      return undefined;
+    });
+    const { summary, database } = await runWith({
+      names: ['A', 'B'],
+      sources: { A: memorySource(numberedRows(30)) },
+      destination: waiting,
+      options: { deadline },
+    });
+    assert.deepEqual(
+      summary.entities.map(({ state, stoppedBy, accepted }) => [state, stoppedBy, accepted]),
+      [
+        ['stopped', 'deadline', 3],
+        ['stopped', 'deadline', 0],
+      ],
+    );
+    assert.deepEqual([summary.exitCode, database.finished?.state], [1, 'finished']);
+    assert.ok((summary.entities[0]?.left ?? 0) > 0);
+  });
+
+  it('leaves an entity whose endpoint failed for the one before it, and goes on with other endpoints', async () => {
+    const down = new MemoryDestination((_, call) => (call === 1 ? 429 : undefined));
+    const entities = ['A', 'B', 'C'].map((name): Entity => {
+      const url = `http://127.0.0.1/${name === 'C' ? 'other' : 'same'}`;
+      return { ...entityOf({ destination: { url, maxFailedBatches: 1 } }), name };
+    });
+    const { summary } = await runWith({ entities, destination: down });
+    assert.deepEqual(
+      summary.entities.map(({ state, stoppedBy, read }) => [state, stoppedBy, read > 0]),
+      [
+        ['stopped', 'breaker', true],
+        ['stopped', 'breaker', false],
+        ['done', undefined, true],
+      ],
+    );
+  });
+
+  it('spends no more retries than maxRetries, whichever entity needs them', async () => {
+    const failing = new MemoryDestination(() => 429);
+    const entities = ['A', 'B'].map((name): Entity => {
+      const url = `http://127.0.0.1/${name}`;
+      return { ...entityOf({ destination: { url, maxAttempts: 3, maxFailedBatches: 1 } }), name };
+    });
+    await runWith({ entities, destination: failing, options: { maxRetries: 3 } });
+    assert.equal(failing.sent.length, 2 + 3);
   });
 });

@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import fc from 'fast-check';
+import { createBatchBuilder } from '../../src/sync/batch-builder.ts';
+import { halvesOf } from '../../src/sync/halves.ts';
+import type { Batch } from '../../src/sync/ports.ts';
+
+/** Taken apart to single rows, in order. */
+function rowsOf(batch: Batch): Batch[] {
+  return batch.keys.length === 1 ? [batch] : halvesOf(batch, () => 'half').flatMap(rowsOf);
+}
+
+test('halves hold the rows of their batch in order, byte for byte, however often they are halved', () => {
+  fc.assert(
+    fc.property(fc.array(fc.jsonValue(), { minLength: 2, maxLength: 40 }), (values) => {
+      const rows = values.map((value, index) => ({
+        key: String(index),
+        json: JSON.stringify({ é: value }),
+        hash: Buffer.alloc(16, index),
+      }));
+      const builder = createBatchBuilder({ batchSize: rows.length }, () => 'whole');
+      const [batch] = rows.map((row) => builder.add(row)).filter((full) => full !== undefined);
+      assert.ok(batch);
+      const [first, second] = halvesOf(batch, () => 'half');
+      assert.deepEqual([...first.keys, ...second.keys], batch.keys);
+      assert.ok(first.keys.length - second.keys.length <= 1);
+      for (const [index, single] of rowsOf(batch).entries()) {
+        const row = rows[index];
+        assert.deepEqual(single.keys, [row?.key]);
+        assert.equal(Buffer.from(single.body).toString(), `[${row?.json}]`);
+        assert.deepEqual(Buffer.from(single.hashes), row?.hash);
+        assert.deepEqual([...single.offsets], [1]);
+      }
+    }),
+  );
+});

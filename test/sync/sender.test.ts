@@ -1,0 +1,441 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import type { DestinationConfig } from '../../src/sync/entity.ts';
+import type { Batch, Doubt } from '../../src/sync/ports.ts';
+import {
+  entityOf,
+  keysOf,
+  type MemoryAnswer,
+  MemoryDestination,
+  MemoryLedger,
+  numberedRows,
+  payloadsOf,
+} from '../support/fakes.ts';
+import { runOnce } from '../support/run-once.ts';
+
+const sizes = (destination: MemoryDestination) => destination.sent.map((batch) => batch.keys.length);
+const entityWith = (destination: Partial<DestinationConfig>) => entityOf({ destination });
+
+/** Refuses every batch that holds one of these rows. */
+function refusing(bad: ReadonlySet<string>, answer: MemoryAnswer = 422): MemoryDestination {
+  return new MemoryDestination((batch) => (batch.keys.some((key) => bad.has(key)) ? answer : undefined));
+}
+
+describe('a batch that is refused for its rows', () => {
+  test('is taken apart: exactly the bad rows become dead letters, in at most 1 + 2·b·⌈log2 n⌉ calls', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.boolean(), { minLength: 1, maxLength: 99 }), async (isBad) => {
+        const rows = numberedRows(isBad.length);
+        const bad = new Set(keysOf(rows).filter((_, index) => isBad[index]));
+        const destination = refusing(bad);
+        const entity = entityWith({ batchSize: rows.length });
+        const { ledger, tally, run } = await runOnce({ rows, destination, entity });
+        await run;
+        assert.deepEqual([...ledger.deadLetters.keys()].sort(), [...bad].sort());
+        assert.equal(ledger.tracked.size, rows.length - bad.size);
+        const most = 1 + 2 * bad.size * Math.ceil(Math.log2(rows.length));
+        assert.ok(destination.sent.length <= most, `${destination.sent.length} calls, at most ${most}`);
+        assert.deepEqual(
+          [tally.pending, tally.accepted, tally.newDeadLetters, tally.refused],
+          [rows.length, rows.length - bad.size, bad.size, 0],
+        );
+        assert.ok(ledger.states().every((state) => state !== 'sending'));
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test('of 3,000 rows with one bad one costs few calls, and each piece holds the bytes of its rows', async () => {
+    const rows = numberedRows(3000);
+    const destination = refusing(new Set(['1234']));
+    const { ledger, run } = await runOnce({ rows, destination, entity: entityWith({ batchSize: 3000 }) });
+    await run;
+    assert.ok(destination.sent.length <= 25, `${destination.sent.length} calls`);
+    for (const batch of destination.sent) {
+      assert.deepEqual(
+        payloadsOf(batch).map(({ id }) => String(id)),
+        batch.keys,
+      );
+    }
+    assert.deepEqual(
+      [...ledger.deadLetters.values()].map(({ key, reason, httpStatus }) => [key, reason, httpStatus]),
+      [['1234', 'HTTP 422', 422]],
+    );
+    assert.equal(new Set(destination.sent.map(({ id }) => id)).size, destination.sent.length, 'each has its own key');
+  });
+
+  test('in which every row is refused for one reason stops the entity early, and makes no dead letter', async () => {
+    const destination = new MemoryDestination((batch) => ({
+      status: 422,
+      error: `HTTP 422: [${batch.keys[0]}] field Name is unknown`,
+    }));
+    const entity = entityWith({ batchSize: 3000 });
+    const { ledger, run } = await runOnce({ rows: numberedRows(10_000), destination, entity });
+    await assert.rejects(run, { code: 'DESTINATION_REFUSED', message: /every row of a batch of 3000 .*field Name/ });
+    assert.ok(destination.sent.length < 100, `${destination.sent.length} calls`);
+    assert.deepEqual([ledger.deadLetters.size, ledger.tracked.size], [0, 0]);
+    assert.ok(ledger.states().every((state) => state === 'refused' || state === 'split'));
+  });
+
+  test('in which nearly every row is bad is searched to its end', async () => {
+    const rows = numberedRows(128);
+    const good = new Set(['1', '64', '100']);
+    const destination = refusing(new Set(keysOf(rows).filter((key) => !good.has(key))));
+    const { ledger, run } = await runOnce({ rows, destination, entity: entityWith({ batchSize: 128 }) });
+    await run;
+    assert.deepEqual(new Set(ledger.tracked.keys()), good);
+  });
+
+  test('is searched with no more calls than maxIsolationCalls; what is left is pending again', async () => {
+    const rows = numberedRows(64);
+    const destination = refusing(new Set(['10', '20', '30', '40', '50', '60']));
+    const entity = entityWith({ batchSize: 64, maxIsolationCalls: 10 });
+    const { ledger, tally, warnings, run } = await runOnce({ rows, destination, entity });
+    await run;
+    assert.equal(destination.sent.length, 11);
+    assert.equal(tally.refused + tally.accepted + tally.newDeadLetters, 64);
+    assert.ok(tally.refused > 0);
+    assert.ok(
+      ledger.states().every((state) => state !== 'sending'),
+      warnings.join(),
+    );
+  });
+
+  test('leaves its good rows and other batches alone, with concurrency too', async () => {
+    const rows = numberedRows(200);
+    const bad = new Set(['7', '8', '150']);
+    const destination = refusing(bad);
+    const entity = entityWith({ batchSize: 10, concurrency: 4 });
+    const { ledger, run } = await runOnce({ rows, destination, entity });
+    assert.deepEqual(await run, { state: 'done' });
+    assert.equal(ledger.tracked.size, 197);
+    assert.deepEqual(new Set(ledger.deadLetters.keys()), bad);
+  });
+});
+
+describe('a batch that is too large', () => {
+  test('is halved, later ones are as small, and the size is remembered', async () => {
+    const rows = numberedRows(40);
+    const destination = new MemoryDestination((batch) => (batch.keys.length > 5 ? 413 : undefined));
+    const { ledger, run } = await runOnce({ rows, destination, entity: entityWith({ batchSize: 16 }) });
+    await run;
+    assert.deepEqual([ledger.tracked.size, ledger.maxRows, ledger.deadLetters.size], [40, 4, 0]);
+    const next = await runOnce({
+      rows: numberedRows(50),
+      ledger,
+      destination: new MemoryDestination(),
+      entity: entityWith({ batchSize: 16 }),
+    });
+    await next.run;
+    assert.deepEqual(sizes(next.destination), [4, 4, 2]);
+    assert.match(next.warnings.join(), /at most 4 rows/);
+  });
+
+  test('and has one row only is a dead letter', async () => {
+    const destination = new MemoryDestination((batch) => (batch.keys.includes('2') ? 413 : undefined));
+    const { ledger, run } = await runOnce({ rows: numberedRows(3), destination });
+    await run;
+    assert.deepEqual([...ledger.deadLetters.keys()], ['2']);
+    assert.equal(ledger.tracked.size, 2);
+  });
+});
+
+describe('an answer that no batch would change', () => {
+  for (const status of [301, 401, 403, 404, 405, 415, 501]) {
+    test(`HTTP ${status} stops the entity after one call; its rows are pending again`, async () => {
+      const { ledger, destination, tally, run } = await runOnce({
+        rows: numberedRows(30),
+        destination: new MemoryDestination(() => status),
+      });
+      await assert.rejects(run, { code: 'DESTINATION_REFUSED', message: new RegExp(`HTTP ${status}`) });
+      assert.deepEqual([destination.sent.length, tally.refused], [1, 3]);
+      assert.deepEqual(ledger.states(), ['refused']);
+    });
+  }
+
+  test('in the middle of a search keeps what was found, and releases the pieces that were not sent', async () => {
+    const destination = new MemoryDestination((batch, call) => (call > 6 ? 401 : batch.keys.includes('9') ? 422 : 200));
+    const { ledger, run } = await runOnce({
+      rows: numberedRows(64),
+      destination,
+      entity: entityWith({ batchSize: 64 }),
+    });
+    await assert.rejects(run, { code: 'DESTINATION_REFUSED' });
+    assert.ok(ledger.states().every((state) => state !== 'sending'));
+  });
+});
+
+describe('a batch whose outcome is unknown', () => {
+  test('is tried once more at the end, under the same key, and accepted then', async () => {
+    let down = true;
+    const destination = new MemoryDestination((batch) => {
+      if (batch.keys.includes('9')) down = false;
+      return batch.keys.includes('1') && down ? 503 : undefined;
+    });
+    const { ledger, tally, run } = await runOnce({ rows: numberedRows(9), destination });
+    assert.deepEqual(await run, { state: 'done' });
+    assert.deepEqual(sizes(destination), [3, 3, 3, 3]);
+    assert.equal(destination.sent[3]?.id, destination.sent[0]?.id);
+    assert.deepEqual([tally.accepted, tally.unresolved, tally.batches.unresolved, ledger.tracked.size], [9, 0, 0, 9]);
+  });
+
+  test('stays unresolved and is recorded once, with all its attempts', async () => {
+    const destination = new MemoryDestination((batch) => (batch.keys.includes('1') ? { error: 'timeout' } : undefined));
+    const { ledger, tally, run } = await runOnce({ rows: numberedRows(9), destination });
+    await run;
+    assert.deepEqual([tally.accepted, tally.unresolved, tally.batches.unresolved], [6, 3, 1]);
+    const [stored] = [...ledger.batches.values()];
+    assert.deepEqual(
+      stored?.outcomes.map(({ state, attempts }) => [state, attempts.length]),
+      [['unknown', 2]],
+    );
+  });
+
+  test('is recorded although the source fails', async () => {
+    const rows = numberedRows(3);
+    const ledger = new MemoryLedger();
+    ledger.leave(await batchOf(3));
+    const source = { describe: () => Promise.reject(new Error('gone')), page: async () => rows, count: async () => 3 };
+    const { run } = await runOnce({ ledger, source, destination: new MemoryDestination(() => 503) });
+    await assert.rejects(run, /gone/);
+    assert.deepEqual(
+      [...ledger.batches.values()][0]?.outcomes.map(({ state }) => state),
+      ['unknown'],
+    );
+  });
+});
+
+/** A batch as a run over rows 1 to `rows` makes it. */
+async function batchOf(rows: number): Promise<Batch> {
+  const { run, destination } = await runOnce({ rows: numberedRows(rows), entity: entityWith({ batchSize: rows }) });
+  await run;
+  return destination.sent[0] as Batch;
+}
+
+describe('a replay', () => {
+  const replayed = async (answer: MemoryAnswer, doubt?: Doubt, rows = 8, createdAt?: Date) => {
+    const ledger = new MemoryLedger();
+    const batch = await batchOf(rows);
+    ledger.leave(batch, doubt, createdAt);
+    // Row 5 is what the destination does not like.
+    const destination = new MemoryDestination((sent) => (sent.keys.includes('5') ? answer : undefined));
+    const all = await runOnce({
+      rows: numberedRows(rows),
+      ledger,
+      destination,
+      entity: entityWith({ batchSize: rows }),
+    });
+    const end = await all.run.catch((error) => error);
+    return { ...all, batch, end, stored: ledger.batches.get(batch.id) };
+  };
+
+  for (const status of [400, 413, 422]) {
+    test(`that is answered with ${status} leaves the batch unresolved: its halves would have other keys`, async () => {
+      const { stored, ledger, destination } = await replayed(status);
+      assert.equal(stored?.state, 'sending');
+      assert.deepEqual([ledger.batches.size, ledger.tracked.size, sizes(destination)], [1, 0, [8, 8]]);
+    });
+  }
+
+  test('that is answered with 401 leaves it unresolved, too, and stops the entity', async () => {
+    const { stored, end, destination } = await replayed(401);
+    assert.equal(end.code, 'DESTINATION_REFUSED');
+    assert.deepEqual([stored?.state, destination.sent.length], ['sending', 1]);
+  });
+
+  for (const status of [400, 422]) {
+    test(`whose first answer is ${status} in two runs in a row counts as refused, with a warning`, async () => {
+      const first = await replayed(status);
+      assert.deepEqual(first.stored?.doubt, { refusedRuns: 1, serverErrorRuns: 0 });
+      const { stored, ledger, warnings } = await replayed(status, first.stored.doubt);
+      assert.equal(stored?.state, 'split');
+      assert.deepEqual([[...ledger.deadLetters.keys()], ledger.tracked.size], [['5'], 7]);
+      assert.match(warnings.join('\n'), /counts as refused, and rows of it .* may be taken twice/);
+    });
+  }
+
+  test('that is answered otherwise in between begins to count anew', async () => {
+    const { stored } = await replayed(503, { refusedRuns: 1, serverErrorRuns: 0 });
+    assert.deepEqual(stored?.doubt.refusedRuns, 0);
+  });
+
+  test('after the time that the destination remembers keys for warns that rows may be taken twice', async () => {
+    const { warnings } = await replayed(undefined, undefined, 8, new Date(Date.now() - 30 * 3_600_000));
+    assert.match(warnings.join('\n'), /30 hours ago.*may have forgotten/);
+    const fresh = await replayed(undefined);
+    assert.doesNotMatch(fresh.warnings.join('\n'), /forgotten/);
+  });
+});
+
+describe('a batch that ends with a 5xx, run after run', () => {
+  const nights = async (count: number, config: Partial<DestinationConfig>, withOthers = true) => {
+    const ledger = new MemoryLedger();
+    const rows = numberedRows(8);
+    for (let night = 0; night < count; night += 1) {
+      const more = withOthers ? numberedRows(8 + (night + 1) * 8) : rows;
+      const destination = refusing(new Set(['5']), 500);
+      await (await runOnce({ rows: more, ledger, destination, entity: entityWith({ batchSize: 8, ...config }) })).run;
+    }
+    return ledger;
+  };
+
+  test('while others are accepted counts as refused in the third: only the bad row is left', async () => {
+    const two = await nights(2, {});
+    assert.deepEqual([two.deadLetters.size, two.tracked.has('1')], [0, false]);
+    const three = await nights(3, {});
+    assert.deepEqual([[...three.deadLetters.keys()], three.tracked.has('1')], [['5'], true]);
+    assert.ok(three.states().every((state) => state !== 'sending'));
+  });
+
+  test('stays unknown where nothing else was accepted, or serverErrorRuns is 0', async () => {
+    assert.equal((await nights(4, {}, false)).deadLetters.size, 0);
+    assert.equal((await nights(4, { serverErrorRuns: 0 })).deadLetters.size, 0);
+  });
+});
+
+describe('the circuit breaker', () => {
+  test('opens after maxFailedBatches in a row; the rest is left, and the source is not read to its end', async () => {
+    const { destination, tally, ledger, run } = await runOnce({
+      rows: numberedRows(300),
+      destination: new MemoryDestination(() => 503),
+      entity: entityWith({ maxFailedBatches: 3, maxAttempts: 2 }),
+      options: { pageRows: 30 },
+    });
+    assert.deepEqual(await run, { state: 'stopped', stoppedBy: 'breaker' });
+    assert.equal(destination.sent.length, 6);
+    assert.ok(tally.left > 0 && tally.read < 300);
+    assert.deepEqual([tally.unresolved, ledger.states()], [9, ['sending', 'sending', 'sending']]);
+  });
+
+  test('begins to count anew after each accepted batch', async () => {
+    const { destination, run } = await runOnce({
+      rows: numberedRows(30),
+      destination: new MemoryDestination((_, call) => (call % 3 === 0 || call > 10 ? undefined : 429)),
+      entity: entityWith({ maxFailedBatches: 3 }),
+    });
+    assert.deepEqual(await run, { state: 'done' });
+    assert.equal(destination.sent.length, 10);
+  });
+
+  test('is opened by a wait that is longer than the run lasts', async () => {
+    const { destination, run } = await runOnce({
+      rows: numberedRows(30),
+      destination: new MemoryDestination(() => ({ status: 503, error: 'HTTP 503', waitMs: 24 * 3_600_000 })),
+    });
+    assert.deepEqual(await run, { state: 'stopped', stoppedBy: 'breaker' });
+    assert.equal(destination.sent.length, 1);
+  });
+});
+
+describe('a 2xx that reports rejected rows', () => {
+  const rejected = (...indexes: readonly number[]): MemoryAnswer => ({
+    status: 207,
+    rejected: indexes.map((index) => ({ index, reason: 'Email is refused', httpStatus: 422 })),
+  });
+
+  test('makes these dead letters and accepts the others', async () => {
+    const destination = new MemoryDestination((_, call) => (call === 1 ? rejected(1) : undefined));
+    const { ledger, tally, run } = await runOnce({ rows: numberedRows(6), destination });
+    assert.deepEqual(await run, { state: 'done' });
+    assert.deepEqual([...ledger.tracked.keys()], ['1', '3', '4', '5', '6']);
+    assert.deepEqual(ledger.deadLetters.get('2')?.reason, 'Email is refused');
+    assert.deepEqual([tally.accepted, tally.newDeadLetters, tally.pending], [5, 1, 6]);
+  });
+
+  test('and rejects every row of a large batch for one reason stops the entity, and makes no dead letter', async () => {
+    const rows = numberedRows(300);
+    const destination = new MemoryDestination(({ keys }) => rejected(...keys.keys()));
+    const { ledger, run } = await runOnce({ rows, destination, entity: entityWith({ batchSize: 100 }) });
+    await assert.rejects(run, { code: 'DESTINATION_REFUSED' });
+    assert.deepEqual([ledger.deadLetters.size, destination.sent.length], [0, 1]);
+  });
+});
+
+describe('dead letters of earlier runs', () => {
+  const nightAfter = async (state: 'due' | 'waiting' | 'discarded', name = 'name 2', bad = ['2']) => {
+    const ledger = new MemoryLedger();
+    const first = await runOnce({ rows: numberedRows(4), ledger, destination: refusing(new Set(['2'])) });
+    await first.run;
+    const letter = ledger.deadLetters.get('2');
+    assert.ok(letter);
+    letter.state = state;
+    const rows = numberedRows(7).map((row) => (row[0] === 2 ? [2, name] : row));
+    const all = await runOnce({ rows, ledger, destination: refusing(new Set(bad)) });
+    assert.deepEqual(await all.run, { state: 'done' });
+    return all;
+  };
+
+  test('wait: they are not sent, and count as old ones', async () => {
+    const { destination, tally } = await nightAfter('waiting');
+    assert.deepEqual([sizes(destination), tally.oldDeadLetters, tally.pending], [[3], 1, 3]);
+  });
+
+  test('that are discarded are not sent, and count as nothing', async () => {
+    const { destination, tally } = await nightAfter('discarded');
+    assert.deepEqual([sizes(destination), tally.oldDeadLetters, tally.pending], [[3], 0, 3]);
+  });
+
+  for (const state of ['waiting', 'discarded'] as const) {
+    test(`whose row has changed are sent, though they are ${state}`, async () => {
+      const { ledger } = await nightAfter(state, 'another name', []);
+      assert.deepEqual([ledger.tracked.has('2'), ledger.deadLetters.size], [true, 0]);
+    });
+  }
+
+  test('that are due have a batch of their own, and refused once more are no new ones', async () => {
+    const { destination, tally } = await nightAfter('due');
+    assert.deepEqual(
+      destination.sent.map(({ keys }) => keys),
+      [['5', '6', '7'], ['2']],
+    );
+    assert.deepEqual([tally.newDeadLetters, tally.oldDeadLetters, tally.pending, tally.refused], [0, 1, 3, 0]);
+  });
+
+  test('that are due and accepted are gone', async () => {
+    const { ledger, tally } = await nightAfter('due', 'name 2', []);
+    assert.deepEqual([ledger.deadLetters.size, tally.accepted], [0, 4]);
+  });
+});
+
+describe('a stop', () => {
+  test('by the deadline leaves what is not sent, and says so', async () => {
+    const stop = new AbortController();
+    const destination = new MemoryDestination((_, call) => {
+      if (call === 2) stop.abort('deadline');
+      return undefined;
+    });
+    const { tally, run } = await runOnce({ rows: numberedRows(30), destination, options: { stop: stop.signal } });
+    assert.deepEqual(await run, { state: 'stopped', stoppedBy: 'deadline' });
+    assert.deepEqual([tally.accepted, tally.accepted + tally.left], [6, 30]);
+  });
+
+  test('in the middle of a search settles the pieces that were not sent as refused', async () => {
+    const stop = new AbortController();
+    const destination = new MemoryDestination((_, call) => {
+      if (call === 3) stop.abort('SIGTERM');
+      return 422;
+    });
+    const { ledger, tally, run } = await runOnce({
+      rows: numberedRows(64),
+      destination,
+      entity: entityWith({ batchSize: 64 }),
+      options: { stop: stop.signal },
+    });
+    assert.deepEqual(await run, { state: 'stopped', stoppedBy: 'signal' });
+    assert.ok(ledger.states().every((state) => state !== 'sending'));
+    assert.deepEqual([destination.sent.length, tally.refused, ledger.deadLetters.size], [3, 64, 0]);
+  });
+});
+
+test('--resolve-only sends unresolved batches again and reads nothing', async () => {
+  const ledger = new MemoryLedger();
+  ledger.leave(await batchOf(3));
+  const { destination, tally, run } = await runOnce({
+    rows: numberedRows(9),
+    ledger,
+    options: { resolveOnly: true },
+  });
+  assert.deepEqual(await run, { state: 'resolved' });
+  assert.deepEqual([sizes(destination), tally.read, ledger.tracked.size], [[3], 0, 3]);
+});
