@@ -32,8 +32,3 @@ export function schemaError({ name }: Entity, rows: number, reason: string): Syn
     'Compare the map of this entity with what the destination expects; no row became a dead letter by it.',
   );
 }
-
-/** Whether these texts say the same, but for numbers and masked values. */
-export function sameReason(reasons: readonly string[]): boolean {
-  return new Set(reasons.map((reason) => reason.replace(/\*{3}|\d+/g, '#'))).size === 1;
-}

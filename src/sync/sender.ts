@@ -30,14 +30,9 @@ import type {
   StopCause,
   UnresolvedBatch,
 } from './ports.ts';
-import { refusalError, sameReason, schemaError } from './refusal.ts';
+import { refusalError, schemaError } from './refusal.ts';
+import { createSearch, LARGE_BATCH_ROWS, type RefusedAlone, type Search, sameReason } from './search.ts';
 import type { Tally } from './tally.ts';
-
-/** In a batch of so many rows it is asked early whether it is refused for its rows at all. */
-const LARGE_BATCH_ROWS = 100;
-
-/** So many rows from all over a large batch, refused alone for one reason while nothing of it was accepted, answer that. */
-const SAMPLE_ROWS = 8;
 
 /** Runs in a row whose first answer to the replay was 400 or 422, after which the batch counts as refused. */
 const REFUSED_RUNS = 2;
@@ -91,6 +86,21 @@ interface Numbered {
   readonly batch: Batch;
   readonly number: number;
 }
+
+/** A batch that was refused for its rows (verdict `halve`) or its size (`shrink`), and is not settled. */
+interface Refused {
+  readonly sent: Numbered;
+  readonly delivery: Delivery;
+}
+
+/** A piece of a refused batch: reserved, not sent. `isolates`: to find bad rows, not to make batches smaller. */
+interface Piece {
+  readonly sent: Numbered;
+  readonly rows: number;
+  readonly isolates: boolean;
+}
+
+type PieceSearch = Search<Piece, RefusedAlone & Refused>;
 
 /** What this run knows of a batch whose outcome is unknown; its body is in the ledger. */
 interface UnknownBatch {
@@ -184,7 +194,7 @@ export function createSender(
         return accept(sent, attempts);
       case 'halve':
       case 'shrink':
-        return takeApart(sent, { verdict, attempts, ambiguous });
+        return takeApart({ sent, delivery: { verdict, attempts, ambiguous } });
       case 'aborted':
         countUnresolved(sent.batch.keys.length, 1);
         observer.batchEnded?.(entity.name, infoOf(sent), { state: 'aborted', attempts });
@@ -221,97 +231,83 @@ export function createSender(
   }
 
   /**
-   * Takes a refused batch apart until its bad rows stand alone, in at most 2 · ⌈log2 rows⌉ further calls for each of them.
-   * First down to one row, then from the largest piece that is left: so the rows found first stand far apart.
+   * Takes a refused batch apart until its bad rows stand alone, in at most 2 · ⌈log2 rows⌉ further calls for each of them
+   * (search.ts). Throws SyncError DESTINATION_REFUSED where it is not the rows, or a piece met an answer that stops the
+   * entity.
    */
-  async function takeApart(root: Numbered, refusal: Delivery, serverErrorRefuses = false): Promise<void> {
-    const { length: rootRows } = root.batch.keys;
-    const waiting: { readonly batch: Batch; readonly isolates: boolean }[] = [];
-    /** Rows that were refused alone, while nothing else of the batch was accepted. */
-    const alone: { readonly sent: Numbered; readonly attempts: readonly Attempt[] }[] = [];
-    let anyAccepted = false;
-
-    const buryAlone = async () => {
-      for (const { sent, attempts } of alone.splice(0)) {
-        const last = attempts.at(-1);
-        const letter = letterOf(sent.batch, 0, last?.error ?? 'no reason was given', last?.status);
-        await settle(sent, { state: 'refused', attempts }, [letter]);
-      }
-    };
-    const releaseWaiting = async (note: string) => {
-      for (const { batch } of waiting.splice(0))
-        await settle(numbered(batch), { state: 'refused', attempts: [], note });
-    };
-
-    const sendPieces = async () => {
-      let refused: { readonly sent: Numbered; readonly delivery: Delivery } | undefined = {
-        sent: root,
-        delivery: refusal,
-      };
-      for (;;) {
-        if (refused !== undefined) {
-          const { sent, delivery } = refused;
-          const { attempts } = delivery;
-          const isolates = delivery.verdict === 'halve';
-          if (sent.batch.keys.length === 1) {
-            alone.push({ sent, attempts });
-            const reasons = alone.map(({ attempts }) => attempts.at(-1)?.error ?? '');
-            if (anyAccepted) await buryAlone();
-            else if (rootRows >= LARGE_BATCH_ROWS && alone.length === SAMPLE_ROWS && sameReason(reasons)) {
-              const note = 'every row that was sent alone was refused for the same reason';
-              for (const { sent, attempts } of alone.splice(0))
-                await settle(sent, { state: 'refused', attempts, note });
-              throw schemaError(entity, rootRows, reasons[0] ?? '');
-            }
-          } else if (isolates && isolationCalls >= config.maxIsolationCalls) {
-            const note = `not searched for bad rows: maxIsolationCalls (${config.maxIsolationCalls}) of this run are used up`;
-            await settle(sent, { state: 'refused', attempts, note });
-            breaker.failed();
-            await releaseWaiting(note);
-          } else {
-            const [first, second] = await split(sent, attempts, isolates);
-            waiting.push({ batch: second, isolates }, { batch: first, isolates });
-          }
-        }
-        // After a split its first half; else the largest piece, which is the farthest from what was found.
-        const next: (typeof waiting)[number] | undefined =
-          refused !== undefined && refused.sent.batch.keys.length > 1 ? waiting.pop() : takeLargest(waiting);
-        if (next === undefined) break;
-        if (!mayStart() || !(await pacer.turn(next.batch.keys.length, stop))) {
-          leftSome = true;
-          waiting.push(next);
-          break;
-        }
-        if (next.isolates) isolationCalls += 1;
-        const sent = numbered(next.batch);
-        const delivery = await delivered(sent, { ambiguous: false, serverErrorRefuses });
-        if (delivery.verdict === 'halve' || delivery.verdict === 'shrink') {
-          refused = { sent, delivery };
-        } else {
-          refused = undefined;
-          await finish(sent, delivery);
-          if (delivery.verdict === 'accepted') {
-            anyAccepted = true;
-            await buryAlone();
-          }
-        }
-      }
-    };
-
-    let stopped: unknown;
-    await sendPieces().catch((error) => {
-      // Where the ledger fails, the pieces stay unresolved.
+  async function takeApart(root: Refused, serverErrorRefuses = false): Promise<void> {
+    const search: PieceSearch = createSearch(root.sent.batch.keys.length);
+    let stopped: SyncError | undefined;
+    try {
+      await sendPieces(root, search, serverErrorRefuses);
+    } catch (error) {
+      const pieces = [...search.takeUnsent(), ...search.takeRefusedAlone('all')];
       if (!(error instanceof SyncError) || error.code !== 'DESTINATION_REFUSED') {
-        for (const { batch } of [...waiting, ...alone.map(({ sent }) => sent)]) countUnresolved(batch.keys.length, 1);
+        // The ledger fails: what is not settled stays unresolved.
+        for (const { sent } of pieces) countUnresolved(sent.batch.keys.length, 1);
         throw error;
       }
       stopped = error;
-    });
-    await buryAlone();
-    await releaseWaiting(
-      stopped === undefined ? whyNotSent() : 'not sent: another part of the batch stopped the entity',
-    );
+      for (const piece of pieces) await release(piece, 'not sent: another part of its batch stopped the entity');
+    }
+    const { commonReason } = search;
+    if (commonReason !== undefined) {
+      const note = 'every row that was sent alone was refused for one reason';
+      for (const piece of [...search.takeUnsent(), ...search.takeRefusedAlone('all')]) await release(piece, note);
+      stopped ??= schemaError(entity, root.sent.batch.keys.length, commonReason);
+    }
     if (stopped !== undefined) throw stopped;
+    for (const row of search.takeRefusedAlone('all')) await bury(row);
+    for (const piece of search.takeUnsent()) await release(piece, whyNotSent());
+  }
+
+  /** Sends pieces until none is left, or no more may be sent. */
+  async function sendPieces(root: Refused, search: PieceSearch, serverErrorRefuses: boolean): Promise<void> {
+    let refused: Refused | undefined = root;
+    for (;;) {
+      if (refused !== undefined) {
+        const { sent, delivery } = refused;
+        const isolates = delivery.verdict === 'halve';
+        if (sent.batch.keys.length === 1) {
+          search.refusedAlone({ ...refused, reason: delivery.attempts.at(-1)?.error ?? 'no reason was given' });
+        } else if (isolates && isolationCalls >= config.maxIsolationCalls) {
+          const note = `not searched for bad rows: the ${config.maxIsolationCalls} calls of maxIsolationCalls are used up`;
+          breaker.failed();
+          await release(refused, note);
+          for (const piece of search.takeUnsent()) await release(piece, note);
+        } else {
+          const halves = await split(sent, delivery.attempts, isolates);
+          const [first, second] = halves.map((batch) => ({ sent: numbered(batch), rows: batch.keys.length, isolates }));
+          search.halved(first as Piece, second as Piece);
+        }
+      }
+      for (const row of search.takeRefusedAlone()) await bury(row);
+      const piece = search.next();
+      if (piece === undefined) return;
+      if (!mayStart() || !(await pacer.turn(piece.rows, stop))) {
+        leftSome = true;
+        return release(piece, whyNotSent());
+      }
+      if (piece.isolates) isolationCalls += 1;
+      const { sent } = piece;
+      const delivery = await delivered(sent, { ambiguous: false, serverErrorRefuses });
+      refused = delivery.verdict === 'halve' || delivery.verdict === 'shrink' ? { sent, delivery } : undefined;
+      if (refused === undefined) await finish(sent, delivery);
+      if (delivery.verdict === 'accepted') search.accepted();
+    }
+  }
+
+  /** Settles a row that was refused by itself as a dead letter. */
+  async function bury({ sent, delivery: { attempts }, reason }: RefusedAlone & Refused): Promise<void> {
+    await settle(sent, { state: 'refused', attempts }, [letterOf(sent.batch, 0, reason, attempts.at(-1)?.status)]);
+  }
+
+  /** Settles what is reserved so that its rows are pending again. */
+  async function release(
+    piece: { readonly sent: Numbered; readonly delivery?: Delivery },
+    note: string,
+  ): Promise<void> {
+    await settle(piece.sent, { state: 'refused', attempts: piece.delivery?.attempts ?? [], note });
   }
 
   async function split(sent: Numbered, attempts: readonly Attempt[], isolates: boolean): Promise<[Batch, Batch]> {
@@ -366,7 +362,7 @@ export function createSender(
       warn(
         `batch ${batch.id}: the first answer to its replay was HTTP ${attempts[0]?.status} in ${REFUSED_RUNS} runs in a row; it counts as refused, and rows of it that were taken nevertheless may be taken twice`,
       );
-      return takeApart(sent, { ...delivery, verdict: 'halve' });
+      return takeApart({ sent, delivery: { ...delivery, verdict: 'halve' } });
     }
     // The destination answers: what it says of one old batch is no reason to send it no others.
     if (!refusedFirst) breaker.failed();
@@ -409,7 +405,7 @@ export function createSender(
       warn(
         `batch ${batch.id}: it ended with HTTP ${last?.status} in ${newDoubt.serverErrorRuns} runs while others were accepted; it counts as refused (serverErrorRuns), and rows of it that were taken nevertheless may be taken twice`,
       );
-      return takeApart(sent, { verdict: 'halve', attempts, ambiguous: true }, true);
+      return takeApart({ sent, delivery: { verdict: 'halve', attempts, ambiguous: true } }, true);
     }
     const outcome: Outcome = { state: 'unknown', attempts, ...(attempts.length === 0 && { note: whyNotSent() }) };
     await ledger.keepUnknown(batch, outcome, newDoubt);
@@ -479,15 +475,6 @@ function letterOf({ keys, hashes }: Batch, index: number, reason: string, httpSt
     reason,
     ...(httpStatus !== undefined && { httpStatus }),
   };
-}
-
-/** Takes the piece with the most rows out of the list. */
-function takeLargest<T extends { readonly batch: Batch }>(pieces: T[]): T | undefined {
-  let largest = 0;
-  for (const [index, { batch }] of pieces.entries()) {
-    if (batch.keys.length > (pieces[largest] as T).batch.keys.length) largest = index;
-  }
-  return pieces.splice(largest, 1)[0];
 }
 
 function rowsText(rows: number): string {
