@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { register as registerConfig } from './commands/config.ts';
 import type { CommandContext, Io, TextStream } from './commands/context.ts';
+import { register as registerFailures } from './commands/failures.ts';
 import { register as registerMigrate } from './commands/migrate.ts';
 import { register as registerRun } from './commands/run.ts';
 import { register as registerStatus } from './commands/status.ts';
@@ -46,7 +47,8 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     .showHelpAfterError('(add --help for the usage)')
     .exitOverride()
     .configureOutput({ writeOut: (text) => stdout.write(text), writeErr: (text) => stderr.write(text) });
-  for (const register of [registerRun, registerStatus, registerConfig, registerMigrate]) register(program, context);
+  const commands = [registerRun, registerStatus, registerFailures, registerConfig, registerMigrate];
+  for (const register of commands) register(program, context);
   try {
     await program.parseAsync(argv, { from: 'user' });
     return exitCode;

@@ -26,6 +26,11 @@ function twoUnits(amount: number, size: number, large: string, small: string): s
   return `${Math.floor(amount / size)} ${large}${rest === 0 ? '' : ` ${rest} ${small}`}`;
 }
 
+/** ISO 8601 in UTC; null for what is no date, so that one odd row does not take the whole report away. */
+export function isoOf(date: Date | undefined): string | null {
+  return date === undefined || Number.isNaN(date.getTime()) ? null : date.toISOString();
+}
+
 /** A function from an instant to `2026-11-24 03:00 +07:00` in an IANA zone; `?` for what is no instant. */
 export function timeFormatter(timeZone: string): (iso: string) => string {
   const format = new Intl.DateTimeFormat('en-US-u-ca-iso8601-hc-h23', {

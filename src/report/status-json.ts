@@ -2,7 +2,7 @@
 import { nextDue, previousDue, type Schedule } from '../schedule/due.ts';
 import type { EntityHistory, History, RunCounts, RunRecord, RunState } from '../sync/history.ts';
 import type { EntitySummary } from '../sync/ports.ts';
-import { formatDuration, formatQuantity, timeFormatter } from './format.ts';
+import { formatDuration, formatQuantity, isoOf, timeFormatter } from './format.ts';
 
 /**
  * How long after it was due a run may end before `status` calls it overdue: a night's run over slow links takes less, and
@@ -179,11 +179,6 @@ function runDuration({ startedAt, finishedAt, state }: RunRecord, now: Date): nu
   const end = finishedAt ?? (state === 'running' ? now : undefined);
   const duration = end === undefined ? Number.NaN : end.getTime() - startedAt.getTime();
   return duration >= 0 ? duration : null;
-}
-
-/** Null for what is no date, so that one odd row does not take the whole report away. */
-function isoOf(date: Date | undefined): string | null {
-  return date === undefined || Number.isNaN(date.getTime()) ? null : date.toISOString();
 }
 
 function generalWarnings({ migrated, runs }: History): StatusWarning[] {
