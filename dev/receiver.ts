@@ -17,15 +17,26 @@ Takes JSON arrays of rows at any path on 127.0.0.1 and prints a line per call.
   --basic <user:password>    refuse calls without this HTTP Basic login (401)
   --idempotency              the same Idempotency-Key again takes nothing
   --refuse <field=value>     refuse requests with a row whose field has this value (422); repeatable
+  --refuse-all               refuse every row, as if the schema had changed
+  --refuse-status <status>   refuse them with this status, such as 500
+  --report-rows              take the rows that are not refused, and name the others in a 207 with each row's status
+  --report-errors            the same, in a 200 with an array of errors
+  --max-rows <number>        refuse requests with more rows (413)
+  --max-bytes <number>       refuse requests with a larger body (413)
+  --requests-per-second <n>  refuse requests beyond these (429 with Retry-After)
   --delay <ms>               wait before each answer
   --answer <how>[@<calls>]   answer these calls in another way; repeatable, the first that fits is taken
   --help                     this text
 
-  how     a status such as 503
+  how     a status such as 503, or one that says when to come again:
+          503:retry-after=<seconds>, 503:retry-date=<seconds> (as a date), 429:ratelimit-reset=<seconds>
           hang               read the request, never answer
           reset, close       read the request, then reset or close the connection
           reset-before-body  reset the connection before the request's body is read
           taken-then-reset   take the rows, then reset the connection
+          taken-then-503     take the rows, then answer 503
+          redirect           status 307, to /elsewhere
+          wrong-encoding     answer as without this, with a Content-Encoding that is not the body's
           partial            send half of an answer with status 200, then close
           invalid-json, html, huge, trickle
                              status 500 with broken JSON, a page of HTML, 8 MiB, a byte every 50 ms
@@ -38,6 +49,9 @@ const HOW: Readonly<Record<string, Answer>> = {
   close: { send: 'close' },
   'reset-before-body': { send: 'resetBeforeBody' },
   'taken-then-reset': { send: 'reset', take: true },
+  'taken-then-503': { status: 503, take: true },
+  redirect: { status: 307, headers: { Location: '/elsewhere' } },
+  'wrong-encoding': { headers: { 'Content-Encoding': 'gzip' } },
   partial: { status: 200, send: 'partial' },
   'invalid-json': { status: 500, body: '{"message": "broken' },
   html: {
@@ -52,12 +66,25 @@ const HOW: Readonly<Record<string, Answer>> = {
 /** What is wrong with the command line, as a sentence. */
 class UsageError extends Error {}
 
-function answerOf(how: string): Answer {
-  if (/^[2-5]\d\d$/.test(how)) return { status: Number(how) };
+/** What `--answer` asks for; made for each call, since it may hold a time. */
+function answerOf(how: string): () => Answer {
+  const [, status, wait, seconds] = /^([2-5]\d\d)(?::(retry-after|retry-date|ratelimit-reset)=(\d+))?$/.exec(how) ?? [];
+  if (status !== undefined) {
+    return () => ({
+      status: Number(status),
+      ...(wait !== undefined && { headers: waitHeader(wait, Number(seconds)) }),
+    });
+  }
   const answer = HOW[how];
   if (answer === undefined)
     throw new UsageError(`--answer ${how}: not a status, nor one of ${Object.keys(HOW).join(', ')}`);
-  return answer;
+  return () => answer;
+}
+
+function waitHeader(wait: string, seconds: number): Record<string, string> {
+  if (wait === 'ratelimit-reset') return { 'RateLimit-Remaining': '0', 'RateLimit-Reset': String(seconds) };
+  const date = new Date(Date.now() + seconds * 1000).toUTCString();
+  return { 'Retry-After': wait === 'retry-date' ? date : String(seconds) };
 }
 
 /** Whether a call's number is in a list such as `1,4-6,10-`. */
@@ -102,6 +129,13 @@ async function main(): Promise<void> {
       basic: { type: 'string' },
       idempotency: { type: 'boolean', default: false },
       refuse: { type: 'string', multiple: true, default: [] },
+      'refuse-all': { type: 'boolean', default: false },
+      'refuse-status': { type: 'string' },
+      'report-rows': { type: 'boolean', default: false },
+      'report-errors': { type: 'boolean', default: false },
+      'max-rows': { type: 'string' },
+      'max-bytes': { type: 'string' },
+      'requests-per-second': { type: 'string' },
       delay: { type: 'string' },
       answer: { type: 'string', multiple: true, default: [] },
       help: { type: 'boolean' },
@@ -112,11 +146,16 @@ async function main(): Promise<void> {
     return;
   }
   const refusals = values.refuse.map(parseRefusal);
+  if (values['refuse-all']) refusals.push(() => 'every row is refused');
   const answers = values.answer.map((text) => {
     const [how = '', calls = '1-'] = text.split('@');
     return { answer: answerOf(how), fits: parseCalls(calls) };
   });
-  const delayed = values.delay === undefined ? {} : { delayMs: wholeNumber('--delay', values.delay) };
+  const numberOf = (option: keyof typeof values): number | undefined => {
+    const text = values[option];
+    return typeof text === 'string' ? wholeNumber(`--${option}`, text) : undefined;
+  };
+  const delayMs = numberOf('delay');
   const auth =
     values['api-key'] !== undefined
       ? { header: values['api-key-header'], value: values['api-key'] }
@@ -128,13 +167,19 @@ async function main(): Promise<void> {
     port: wholeNumber('--port', values.port),
     idempotency: values.idempotency,
     ...(auth !== undefined && { auth }),
+    ...(values['report-rows'] && { report: 'multiStatus' }),
+    ...(values['report-errors'] && { report: 'errors' }),
+    refuseStatus: numberOf('refuse-status'),
+    maxRows: numberOf('max-rows'),
+    maxBytes: numberOf('max-bytes'),
+    requestsPerSecond: numberOf('requests-per-second'),
     refuse: (row, path) => refusals.map((refusal) => refusal(row, path)).find((reason) => reason !== undefined),
     onCall: (call) => {
       paths.add(call.path);
       printCall(call);
     },
   });
-  receiver.respond((call) => ({ ...delayed, ...answers.find(({ fits }) => fits(call.number))?.answer }));
+  receiver.respond((call) => ({ delayMs, ...answers.find(({ fits }) => fits(call.number))?.answer() }));
   console.log(`receiving at ${receiver.url}; Ctrl-C stops it`);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, async () => {

@@ -49,7 +49,7 @@ export interface Answer {
   /** Default: JSON that says how many rows were taken, for a failure a problem (RFC 9457). */
   readonly body?: string | Uint8Array;
   /** Wait before the answer, after the rows were taken. */
-  readonly delayMs?: number;
+  readonly delayMs?: number | undefined;
   /** As delayMs, until this is settled; for tests that do something while a request is in flight. */
   readonly hold?: Promise<void>;
   /** Whether the rows are taken, whatever the answer. Default: only with a 2xx that is sent whole. */
@@ -80,12 +80,27 @@ export interface ReceiverOptions {
   readonly auth?: RequiredAuth;
   /**
    * Honour Idempotency-Key: the same key and body again get the first answer and take nothing, another body gets 422, and
-   * while the first request is not answered the second gets 409.
+   * while the first request is not answered the second gets 409. Only keys of requests that were taken are remembered, whatever
+   * was answered (as if that were a success): after a refusal or a failure the key may come again.
    * https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
    */
   readonly idempotency?: boolean;
-  /** A row for which this returns a reason is refused, and its whole request with it: 422, nothing taken. */
+  /** A row for which this returns a reason is refused, and its whole request with it: nothing is taken, unless `report` is set. */
   readonly refuse?: (row: ReceivedRow, path: string) => string | undefined;
+  /** Of a request with a refused row. Default 422. */
+  readonly refuseStatus?: number | undefined;
+  /**
+   * Rows that are not refused are taken, and a request with refused rows is answered in this way:
+   *
+   *   multiStatus   207, `{ results: [{ index, status, detail? }] }` with each row
+   *   errors        200, `{ accepted, errors: [{ index, code, reason }] }` with the refused rows; `code` as in `accepted()`
+   */
+  readonly report?: 'multiStatus' | 'errors';
+  /** Requests with more rows, or with more bytes in their body as it is sent, get 413. */
+  readonly maxRows?: number | undefined;
+  readonly maxBytes?: number | undefined;
+  /** Requests beyond these within a second get 429 with Retry-After. */
+  readonly requestsPerSecond?: number | undefined;
   /** Keep each call's body as text. */
   readonly keepBodies?: boolean;
   /** Called when a call is over. */
@@ -126,6 +141,8 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
   const taken = new Map<string, Map<string, TakenRow>>();
   const memory = new Map<string, RememberedKey>();
   const forced: Answer[] = [];
+  /** Times of the requests that the rate limit let through within the last second, from performance.now(). */
+  const passed: number[] = [];
   const closing = new AbortController();
   let script: Parameters<Receiver['respond']>[0] = () => undefined;
 
@@ -148,7 +165,8 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
       request.socket.resetAndDestroy();
       return;
     }
-    const body = decoded(Buffer.concat(await request.toArray()), request.headers['content-encoding']);
+    const sent = Buffer.concat(await request.toArray());
+    const body = decoded(sent, request.headers['content-encoding']);
     const rows = body && parseRows(body);
     call.rows = rows?.length ?? 0;
     if (options.keepBodies) call.body = body?.toString();
@@ -160,48 +178,76 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
       .update(body ?? '')
       .digest('hex');
     const told = failure ?? script(call, rows ?? []) ?? {};
-    const answer = told.status === undefined ? { ...usualAnswer(call, rows, remembered, bodyHash), ...told } : told;
+    const usual = usualAnswer(call, sent.length, rows, remembered, bodyHash);
+    const answer = told.status === undefined ? { ...usual, ...told } : told;
     const status = answer.status ?? 200;
+    call.replayed = told.status === undefined && usual === remembered?.answer;
     const isTaken = answer.take ?? (isSuccess(status) && ['whole', 'trickle'].includes(answer.send ?? 'whole'));
+    let mine: RememberedKey | undefined;
     if (isTaken && rows !== undefined && remembered === undefined) {
-      takeRows(call, rows);
-      memory.set(memoryKey(call), { bodyHash, isAnswered: false });
+      takeRows(
+        call,
+        rows.filter((_, index) => !usual.refused?.has(index)),
+      );
+      mine = { bodyHash, answer: isSuccess(usual.status) ? usual : { status: 200 }, isAnswered: false };
+      memory.set(memoryKey(call), mine);
     }
     try {
       if (answer.delayMs !== undefined) await delay(answer.delayMs, undefined, { signal: closing.signal });
       if (answer.hold !== undefined) await Promise.race([answer.hold, once(response, 'close')]);
       await send(call, answer, response);
     } finally {
-      const mine = memory.get(memoryKey(call));
-      if (mine !== undefined && call.taken > 0) mine.isAnswered = true;
+      if (mine !== undefined) mine.isAnswered = true;
     }
   }
 
-  /** What is answered where neither script nor failNext gives a status. */
+  /** What is answered where neither script nor failNext gives a status. `bytes`: of the body as it was sent. */
   function usualAnswer(
     call: Call,
+    bytes: number,
     rows: readonly ReceivedRow[] | undefined,
     remembered: RememberedKey | undefined,
     bodyHash: string,
-  ): Answer {
-    if (options.auth !== undefined && !isAuthorized(options.auth, call.headers)) {
+  ): UsualAnswer {
+    const { auth, maxBytes = Number.POSITIVE_INFINITY, maxRows = Number.POSITIVE_INFINITY } = options;
+    if (!isWithinRate()) {
+      const { headers, ...tooMany } = problem(429, `at most ${options.requestsPerSecond} requests a second`);
+      return { ...tooMany, headers: { ...headers, 'Retry-After': '1' } };
+    }
+    if (auth !== undefined && !isAuthorized(auth, call.headers)) {
       return problem(401, 'the credentials are missing or wrong');
     }
+    if (bytes > maxBytes) return problem(413, `${bytes} bytes, at most ${maxBytes}`);
     const encoding = call.headers['content-encoding'];
     if (encoding !== undefined && encoding !== 'gzip') return problem(415, 'the only Content-Encoding is gzip');
     if (rows === undefined) return problem(400, 'the body is not a JSON array of objects');
+    if (rows.length > maxRows) return problem(413, `${rows.length} rows, at most ${maxRows}`);
     if (remembered !== undefined) {
       if (remembered.bodyHash !== bodyHash) return problem(422, 'this Idempotency-Key came with another body');
       if (!remembered.isAnswered) return problem(409, 'a request with this Idempotency-Key is in progress');
-      call.replayed = true;
-      return { status: 200 };
+      return remembered.answer;
     }
-    const refused = rows.flatMap((row, index) => {
+    const refused = new Map<number, string>();
+    for (const [index, row] of rows.entries()) {
       const reason = options.refuse?.(row, call.path);
-      return reason === undefined ? [] : [[`[${index}]`, [reason]] as const];
-    });
-    if (refused.length === 0) return { status: 200 };
-    return problem(422, `${refused.length} of ${rows.length} rows refused`, Object.fromEntries(refused));
+      if (reason !== undefined) refused.set(index, reason);
+    }
+    if (refused.size === 0) return { status: 200 };
+    if (options.report !== undefined) return reportOf(options.report, rows, refused);
+    return problem(
+      options.refuseStatus ?? 422,
+      `${refused.size} of ${rows.length} rows refused`,
+      Object.fromEntries([...refused].map(([index, reason]) => [`[${index}]`, [reason]])),
+    );
+  }
+
+  function isWithinRate(): boolean {
+    const { requestsPerSecond = Number.POSITIVE_INFINITY } = options;
+    const now = performance.now();
+    while (passed[0] !== undefined && passed[0] <= now - 1000) passed.shift();
+    const isWithin = passed.length < requestsPerSecond;
+    if (isWithin) passed.push(now);
+    return isWithin;
   }
 
   function takeRows(call: Call, rows: readonly ReceivedRow[]): void {
@@ -237,6 +283,7 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
       read.clear();
       taken.clear();
       memory.clear();
+      passed.length = 0;
     },
     async close() {
       const closed = once(server, 'close');
@@ -248,9 +295,18 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
   };
 }
 
+/** An answer by the receiver's own rules. */
+interface UsualAnswer extends Answer {
+  readonly status: number;
+  /** Rows that are not taken though the answer is a success, by index, with the reasons. */
+  readonly refused?: ReadonlyMap<number, string>;
+}
+
 /** What is remembered of an Idempotency-Key whose rows were taken. */
 interface RememberedKey {
   readonly bodyHash: string;
+  /** To a request with the same key. */
+  readonly answer: UsualAnswer;
   isAnswered: boolean;
 }
 
@@ -312,12 +368,27 @@ function isSuccess(status: number): boolean {
 }
 
 /** https://www.rfc-editor.org/rfc/rfc9457 */
-function problem(status: number, detail?: string, errors?: Readonly<Record<string, readonly string[]>>): Answer {
+function problem(status: number, detail?: string, errors?: Readonly<Record<string, readonly string[]>>): UsualAnswer {
   return {
     status,
     headers: { 'Content-Type': 'application/problem+json' },
     body: JSON.stringify({ type: 'about:blank', title: STATUS_CODES[status] ?? '', status, detail, errors }),
   };
+}
+
+/** A success that names the rows it did not take. */
+function reportOf(
+  form: NonNullable<ReceiverOptions['report']>,
+  rows: readonly ReceivedRow[],
+  refused: ReadonlyMap<number, string>,
+): UsualAnswer {
+  const status = form === 'multiStatus' ? 207 : 200;
+  const results = rows.map((_, index) =>
+    refused.has(index) ? { index, status: 422, detail: refused.get(index) } : { index, status: 201 },
+  );
+  const errors = [...refused].map(([index, reason]) => ({ index, code: codeOf(rows[index] ?? {}), reason }));
+  const body = form === 'multiStatus' ? { results } : { accepted: rows.length - refused.size, errors };
+  return { status, body: JSON.stringify(body), refused };
 }
 
 async function send(call: Call, answer: Answer, response: ServerResponse): Promise<void> {

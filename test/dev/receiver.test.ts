@@ -35,8 +35,40 @@ describe('npm run receiver', () => {
     assert.deepEqual(await once(child, 'exit'), [0, null]);
   });
 
+  const modes: [args: string[], rows: object[], status: number, headers: Record<string, RegExp>, body: RegExp][] = [
+    [['--refuse', 'Code=b', '--refuse-status', '500'], [{ Code: 'b' }], 500, {}, /Code is refused/],
+    [['--refuse-all'], [{ Code: 'a' }, { Code: 'b' }], 422, {}, /2 of 2 rows refused/],
+    [['--refuse', 'Code=b', '--report-rows'], [{ Code: 'a' }, { Code: 'b' }], 207, {}, /"index":1,"status":422/],
+    [['--refuse', 'Code=b', '--report-errors'], [{ Code: 'a' }, { Code: 'b' }], 200, {}, /"errors":\[\{"index":1/],
+    [['--max-rows', '1'], [{}, {}], 413, {}, /2 rows, at most 1/],
+    [['--max-bytes', '5'], [{}, {}], 413, {}, /7 bytes, at most 5/],
+    [['--requests-per-second', '0'], [{}], 429, { 'retry-after': /^1$/ }, /at most 0 requests a second/],
+    [['--answer', '503:retry-after=7'], [{}], 503, { 'retry-after': /^7$/ }, /asked for/],
+    [['--answer', '503:retry-date=7'], [{}], 503, { 'retry-after': /^\w{3}, .* GMT$/ }, /asked for/],
+    [['--answer', '429:ratelimit-reset=7'], [{}], 429, { 'ratelimit-reset': /^7$/ }, /asked for/],
+    [['--answer', 'taken-then-503'], [{}], 503, {}, /asked for/],
+    [['--answer', 'redirect'], [{}], 307, { location: /^\/elsewhere$/ }, /asked for/],
+    [['--answer', 'invalid-json'], [{}], 500, {}, /^\{"message": "broken$/],
+  ];
+  for (const [args, rows, status, headers, body] of modes) {
+    it(`answers ${status} with ${args.join(' ')}`, async (t) => {
+      const child = spawn(process.execPath, [program, '--port', '0', ...args], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      t.after(() => child.kill('SIGKILL'));
+      const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+      const url = /^receiving at (\S+);/.exec((await lines.next()).value ?? '')?.[1];
+      const reply = await fetch(`${url}/users`, { method: 'POST', body: JSON.stringify(rows), redirect: 'manual' });
+      assert.equal(reply.status, status);
+      for (const [name, value] of Object.entries(headers)) assert.match(reply.headers.get(name) ?? '', value);
+      assert.match(await reply.text(), body);
+    });
+  }
+
   for (const [args, message] of [
     [['--answer', 'sometimes'], /^error: --answer sometimes: not a status, nor one of hang, /],
+    [['--answer', '503:retry-after=x'], /^error: --answer 503:retry-after=x: not a status, nor one of hang, /],
+    [['--max-rows', 'x'], /^error: --max-rows x: expected a whole number/],
     [['--answer', '503@x'], /^error: --answer @x: expected numbers and ranges/],
     [['--refuse', 'Code'], /^error: --refuse Code: expected field=value/],
     [['--port', 'http'], /^error: --port http: expected a whole number/],

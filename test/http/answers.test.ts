@@ -102,6 +102,18 @@ describe('rejected rows', () => {
     assert.deepEqual(rejected, [{ index: 0, reason: 'old' }]);
   });
 
+  it('are told by the stand-in for the receiver in each of its ways', async () => {
+    const refuse = (row: { readonly Code?: unknown }) => (row.Code === 'b' ? 'must not be b' : undefined);
+    const multiStatus = await receiverOf({ refuse, report: 'multiStatus' });
+    assert.deepEqual((await destinationOf(multiStatus.url).attempt(BATCH, NEVER)).rejected, [
+      { index: 1, reason: 'must not be b', httpStatus: 422 },
+    ]);
+    const errors = await receiverOf({ refuse, report: 'errors' });
+    const byIndex = { pointer: '/errors', index: '/index', reason: '/reason' };
+    const { rejected } = await destinationOf(errors.url, { rejectedRows: byIndex }).attempt(BATCH, NEVER);
+    assert.deepEqual(rejected, [{ index: 1, reason: 'must not be b' }]);
+  });
+
   it('are told without the values of the row, secrets and too many words', async () => {
     const whys = [`BUDI SANTOSO <budi@ess.example> has ${SECRET}`, 'no '.repeat(1000)];
     const body = JSON.stringify({ errors: whys.map((why, row) => ({ row, why })) });

@@ -20,6 +20,13 @@ interface Reply {
   readonly body: string;
 }
 
+/** As `post`, with the answer's headers. */
+async function postForHeaders(url: string, body: unknown): Promise<{ status: number; headers: Headers }> {
+  const response = await fetch(url, { method: 'POST', body: JSON.stringify(body), redirect: 'manual' });
+  await response.arrayBuffer();
+  return response;
+}
+
 /** A POST with node:http, on a connection of its own; rejects where no complete answer comes. */
 async function post(url: string, body: unknown, headers: Record<string, string> = {}): Promise<Reply> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
@@ -124,6 +131,73 @@ describe('startReceiver', () => {
   });
 });
 
+describe('a receiver that refuses', () => {
+  const refuse = (row: { readonly Code?: unknown }) => (row.Code === 'b' ? 'must not be b' : undefined);
+
+  it('does so with the status that it is given', async () => {
+    const receiver = await start({ refuse, refuseStatus: 500 });
+    const reply = await post(`${receiver.url}/users`, ROWS);
+    assert.equal(reply.status, 500);
+    assert.deepEqual(JSON.parse(reply.body).errors, { '[1]': ['must not be b'] });
+    assert.equal(receiver.accepted('/users').size, 0);
+  });
+
+  it('only rows takes the others and reports each row in a 207', async () => {
+    const receiver = await start({ refuse, report: 'multiStatus' });
+    const reply = await post(`${receiver.url}/users`, ROWS);
+    assert.equal(reply.status, 207);
+    assert.deepEqual(JSON.parse(reply.body), {
+      results: [
+        { index: 0, status: 201 },
+        { index: 1, status: 422, detail: 'must not be b' },
+      ],
+    });
+    assert.deepEqual([...receiver.accepted('/users').keys()], ['a']);
+    assert.equal(receiver.calls()[0]?.taken, 1);
+    assert.equal((await post(`${receiver.url}/users`, [{ Code: 'c' }])).status, 200);
+  });
+
+  it('only rows takes the others and lists the errors in a 200', async () => {
+    const receiver = await start({ refuse, report: 'errors' });
+    const reply = await post(`${receiver.url}/users`, ROWS);
+    assert.equal(reply.status, 200);
+    assert.deepEqual(JSON.parse(reply.body), {
+      accepted: 1,
+      errors: [{ index: 1, code: 'b', reason: 'must not be b' }],
+    });
+    assert.deepEqual([...receiver.accepted('/users').keys()], ['a']);
+  });
+
+  it('only rows takes the others though its answer is lost', async () => {
+    const receiver = await start({ refuse, report: 'multiStatus' });
+    receiver.failNext(1, { status: 503, take: true });
+    assert.equal((await post(`${receiver.url}/users`, ROWS)).status, 503);
+    assert.deepEqual([...receiver.accepted('/users').keys()], ['a']);
+  });
+
+  it('requests with too many rows or bytes, as they are sent, says 413', async () => {
+    const byRows = await start({ maxRows: 1 });
+    assert.equal((await post(`${byRows.url}/users`, ROWS)).status, 413);
+    assert.equal((await post(`${byRows.url}/users`, ROWS.slice(1))).status, 200);
+    assert.deepEqual([...byRows.accepted('/users').keys()], ['b']);
+    const body = JSON.stringify([{ Code: 'x'.repeat(1000) }]);
+    const byBytes = await start({ maxBytes: 1000 });
+    assert.equal((await post(`${byBytes.url}/users`, body)).status, 413);
+    assert.equal((await post(`${byBytes.url}/users`, gzipSync(body), { 'Content-Encoding': 'gzip' })).status, 200);
+  });
+
+  it('requests beyond its rate says when to come again, and takes them later', async () => {
+    const receiver = await start({ requestsPerSecond: 2 });
+    const statuses = [];
+    for (let time = 1; time <= 3; time += 1) statuses.push((await post(`${receiver.url}/users`, ROWS)).status);
+    assert.deepEqual(statuses, [200, 200, 429]);
+    const tooMany = await postForHeaders(`${receiver.url}/users`, ROWS);
+    assert.deepEqual([tooMany.status, tooMany.headers.get('retry-after')], [429, '1']);
+    while ((await post(`${receiver.url}/users`, ROWS)).status === 429);
+    assert.equal(receiver.accepted('/users').get('a')?.times, 3);
+  });
+});
+
 describe('Idempotency-Key', () => {
   const key = (value: string) => ({ 'Idempotency-Key': value });
 
@@ -159,6 +233,60 @@ describe('Idempotency-Key', () => {
     receiver.failNext(1, 503);
     assert.equal((await post(`${receiver.url}/users`, ROWS, key('k1'))).status, 503);
     assert.equal((await post(`${receiver.url}/users`, ROWS, key('k1'))).status, 200);
+    assert.equal(receiver.accepted('/users').get('a')?.times, 1);
+  });
+
+  for (const [what, options] of [
+    ['a refusal', { refuse: (row) => (row.Code === 'b' ? 'no' : undefined) }],
+    ['a failure of that kind', { refuse: (row) => (row.Code === 'b' ? 'no' : undefined), refuseStatus: 500 }],
+    ['too many rows', { maxRows: 1 }],
+  ] satisfies [string, ReceiverOptions][]) {
+    it(`is not remembered after ${what}`, async () => {
+      const receiver = await start({ idempotency: true, ...options });
+      const { status } = await post(`${receiver.url}/users`, ROWS, key('k1'));
+      assert.notEqual(status, 200);
+      assert.equal((await post(`${receiver.url}/users`, ROWS, key('k1'))).status, status);
+      assert.equal((await post(`${receiver.url}/users`, [{ Code: 'a' }], key('k1'))).status, 200);
+      assert.ok(receiver.calls().every(({ replayed }) => !replayed));
+    });
+  }
+
+  it('is not remembered where the rate limit was hit', async () => {
+    const receiver = await start({ idempotency: true, requestsPerSecond: 1 });
+    await post(`${receiver.url}/users`, ROWS, key('k1'));
+    assert.equal((await post(`${receiver.url}/users`, [{ Code: 'c' }], key('k2'))).status, 429);
+    while ((await post(`${receiver.url}/users`, [{ Code: 'c' }], key('k2'))).status === 429);
+    assert.equal(receiver.accepted('/users').get('c')?.times, 1);
+  });
+
+  for (const report of ['multiStatus', 'errors'] as const) {
+    it(`gets the same report of rows again, and takes nothing: ${report}`, async () => {
+      const refuse = (row: { readonly Code?: unknown }) => (row.Code === 'b' ? 'no' : undefined);
+      const receiver = await start({ idempotency: true, refuse, report });
+      const first = await post(`${receiver.url}/users`, ROWS, key('k1'));
+      assert.match(first.body, /"no"/);
+      assert.deepEqual(await post(`${receiver.url}/users`, ROWS, key('k1')), first);
+      assert.equal(receiver.accepted('/users').get('a')?.times, 1);
+      assert.equal(receiver.calls()[1]?.replayed, true);
+      receiver.failNext(1, { send: 'reset', take: true });
+      await assert.rejects(post(`${receiver.url}/users`, ROWS, key('k2')));
+      assert.deepEqual(await post(`${receiver.url}/users`, ROWS, key('k2')), first);
+      assert.equal(receiver.accepted('/users').get('a')?.times, 2);
+    });
+
+    it(`gets the same report though it took no row: ${report}`, async () => {
+      const receiver = await start({ idempotency: true, refuse: () => 'no', report });
+      const first = await post(`${receiver.url}/users`, ROWS, key('k1'));
+      assert.deepEqual(await post(`${receiver.url}/users`, ROWS, key('k1')), first);
+      assert.equal(receiver.calls()[1]?.replayed, true);
+    });
+  }
+
+  it('is remembered where the rows were taken and 503 was answered', async () => {
+    const receiver = await start({ idempotency: true });
+    receiver.failNext(1, { status: 503, take: true });
+    assert.equal((await post(`${receiver.url}/users`, ROWS, key('k1'))).status, 503);
+    assert.deepEqual(await post(`${receiver.url}/users`, ROWS, key('k1')), { status: 200, body: '{"accepted":2}' });
     assert.equal(receiver.accepted('/users').get('a')?.times, 1);
   });
 
