@@ -100,14 +100,21 @@ describe('what an installation gets wrong', () => {
   it('an API key that the receiver refuses: nothing was accepted, 2', async () => {
     const { code, stderr } = await job.run(['run'], { env: { ...job.env, TAMHR_API_KEY: 'not-this-key' } });
     assert.equal(code, 2, stderr);
-    assert.match(stderr, /HTTP 401/);
+    assert.match(stderr, /^\S+ error Users: failed, .*HTTP 401.*Check destination\.auth/m);
+    assert.equal(job.receiver.calls().length, 5, 'one for each entity');
     assert.doesNotMatch(stderr, /not-this-key/);
   });
 
-  it('a receiver that nobody answers at: nothing was accepted, 2', async () => {
-    const { code, stderr } = await job.run(['run'], { env: { ...job.env, TAMHR_API_URL: 'http://127.0.0.1:1' } });
+  it('a receiver that nobody answers at: nothing was accepted, 2, and no row is in doubt', async () => {
+    const env = { ...job.env, TAMHR_API_URL: 'http://127.0.0.1:1' };
+    const { code, stdout, stderr } = await job.run(['run', '--json'], { env });
     assert.equal(code, 2, stderr);
     assert.match(stderr, /refused/);
+    const entities: EntitySummary[] = JSON.parse(stdout).entities;
+    assert.deepEqual(
+      entities.map(({ refused, unresolved }) => [refused, unresolved]),
+      Array(5).fill([20, 0]),
+    );
   });
 
   it('an unresolved reference: 78, and it is named', async () => {

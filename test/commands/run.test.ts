@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
+import type { Call } from '../../dev/receiver.ts';
 import { sampleRows } from '../../dev/sqlserver/sample-rows.ts';
 import type { SampleEntity } from '../../dev/sqlserver/sample-schema.ts';
 import { expectedPayload } from '../support/expected-payloads.ts';
@@ -157,7 +158,7 @@ describe('options of run', () => {
   });
 });
 
-describe('a second batch that is answered with 500', () => {
+describe('a second batch that is answered with 500 whenever it comes', () => {
   const server = useSqlServer({ seed: { rows: 10_000 } });
   const job = useJob(server);
   before(() => job.run(['migrate']));
@@ -168,35 +169,53 @@ describe('a second batch that is answered with 500', () => {
     );
     return 10_000 - Number(counted?.Tracked);
   };
+  let second: Call | undefined;
 
   it('leaves its 3,000 rows out of the ledger, is a Failure in TB_R_Log, ends with 1, and all entities run', async () => {
-    job.receiver.respond((call) => (call.path === '/users' && call.number === 2 ? { status: 500 } : undefined));
+    job.receiver.respond((call) => {
+      if (call.path === '/users' && call.number === 2) second = call;
+      return call.path === '/users' && call.idempotencyKey === second?.idempotencyKey ? { status: 500 } : undefined;
+    });
     const { code, stderr, summary } = await job.sync();
     assert.equal(code, 1, stderr);
     assert.equal(await missing(), 3000);
     assert.deepEqual(
-      summary.entities.map(({ state, accepted }) => [state, accepted]),
-      [['done', 7000], ...Array(4).fill(['done', 10_000])],
+      summary.entities.map(({ state, accepted, unresolved }) => [state, accepted, unresolved]),
+      [['done', 7000, 3000], ...Array(4).fill(['done', 10_000, 0])],
     );
     const log = await server.query(
       'log',
       `SELECT Status, AdditionalInformation, ExceptionMessage FROM dbo.TB_R_Log
        WHERE Activity = N'Sync Batch: Users' AND ApplicationName = N'tamhr-sync' ORDER BY CreatedOn`,
     );
+    const informationOf = (row: (typeof log)[number] | undefined) => JSON.parse(String(row?.AdditionalInformation));
+    assert.deepEqual(log.map((row) => [row.Status, informationOf(row).HttpResponseCode]).sort(), [
+      ['Failure', 500],
+      ...Array(3).fill(['Success', 200]),
+    ]);
+    const failure = log.find((row) => row.Status === 'Failure');
+    assert.match(String(failure?.ExceptionMessage), /HTTP 500/);
     assert.deepEqual(
-      log.map((row) => [row.Status, JSON.parse(String(row.AdditionalInformation)).HttpResponseCode]).sort(),
-      [['Failure', 500], ...Array(3).fill(['Success', 200])],
+      informationOf(failure).Attempts.map(({ status }: { status: number }) => status),
+      [500, 500, 500, 500, 500],
+      'four in a row, and one more at the end of the run',
     );
-    assert.match(String(log.find((row) => row.Status === 'Failure')?.ExceptionMessage), /HTTP 500/);
   });
 
-  it('is sent by the next run, exactly these 3,000', async () => {
-    const refused = JSON.parse(job.receiver.calls('/users')[1]?.body ?? '').map((row: { Code: string }) => row.Code);
+  it('is named by status', async () => {
+    const { stdout } = await job.run(['status']);
+    assert.match(stdout, new RegExp(String(second?.idempotencyKey)));
+    assert.match(stdout, /3,000 rows/);
+  });
+
+  it('is sent again by the next run, the same bytes under the same key, and accepted', async () => {
     job.receiver.clear();
+    job.receiver.respond(() => undefined);
     const { code, stderr } = await job.sync();
     assert.equal(code, 0, stderr);
-    assert.deepEqual(rowsOf(job.receiver.calls()), [3000]);
-    assert.deepEqual([...job.receiver.accepted('/users').keys()].sort(), refused.sort());
+    const calls = job.receiver.calls();
+    assert.deepEqual(rowsOf(calls), [3000]);
+    assert.deepEqual([calls[0]?.idempotencyKey, calls[0]?.body], [second?.idempotencyKey, second?.body]);
     assert.equal(await missing(), 0);
   });
 });

@@ -20,7 +20,7 @@ export interface Job {
   readonly folder: string;
   /** The environment that the shipped configuration's references name. */
   readonly env: Record<string, string>;
-  /** Writes the shipped configuration, changed. */
+  /** Writes the shipped configuration with as little waiting as can be, changed. */
   configure(change?: (config: AnyConfig) => void): Promise<void>;
   /** Runs `tamhr-sync` in the folder. */
   run(args: readonly string[], options?: Partial<CliOptions>): Promise<CliResult>;
@@ -55,6 +55,10 @@ export function useJob(server: TestSqlServer, receiverOptions: ReceiverOptions =
     async configure(change = () => {}) {
       const shipped = new URL('../../sync.config.json', import.meta.url);
       const config = JSON.parse(await readFile(shipped, 'utf8'));
+      config.destination.retryDelayMs = 1;
+      for (const [name, connectionString] of Object.entries(config.connections)) {
+        config.connections[name] = { connectionString, retryForMs: 1000 };
+      }
       change(config);
       await writeFile(join(job.folder, 'sync.config.json'), JSON.stringify(config, null, 2));
     },
