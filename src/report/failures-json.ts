@@ -17,7 +17,7 @@ export interface Failure {
   readonly key: string;
   readonly reason: string;
   readonly httpStatus: number | null;
-  /** Runs in which it failed. */
+  /** Runs in which it failed, since it last changed. */
   readonly attempts: number;
   readonly firstFailedAt: string | null;
   readonly lastFailedAt: string | null;

@@ -1,7 +1,7 @@
 /** Dead letters for people: `failures list` as a table, `failures show` as a block for each. */
 import { type Paint, painter } from './colour.ts';
 import type { ChangedEntity, Failure, FailuresDocument } from './failures-json.ts';
-import { formatCount, formatQuantity, timeFormatter } from './format.ts';
+import { formatCount, formatQuantity, timeFormatter, withStatus } from './format.ts';
 import { printable, type TableCell, type TableColumn, table, widthOf, wrap } from './terminal-text.ts';
 
 /** Width of the block's labels, with the space around them. */
@@ -94,10 +94,8 @@ function whatIsNext({ state, nextTryAt }: Failure, time: View['time']): string {
     : `tried again from ${time(nextTryAt)} on, or as soon as the row changes`;
 }
 
-/** The status first, where the reason does not begin with it anyway. */
 function reasonOf({ httpStatus, reason }: Failure): string {
-  const status = httpStatus === null ? '' : `HTTP ${httpStatus}`;
-  return printable(reason.startsWith(status) ? reason : `${status}: ${reason}`);
+  return printable(withStatus(reason, httpStatus));
 }
 
 function timeOr(iso: string | null, time: View['time']): string {

@@ -26,6 +26,12 @@ function twoUnits(amount: number, size: number, large: string, small: string): s
   return `${Math.floor(amount / size)} ${large}${rest === 0 ? '' : ` ${rest} ${small}`}`;
 }
 
+/** `HTTP 503: the text`; the status stands there once, where the text begins with it. */
+export function withStatus(text: string, httpStatus: number | null): string {
+  const status = httpStatus === null ? '' : `HTTP ${httpStatus}`;
+  return text.startsWith(status) ? text : `${status}: ${text}`;
+}
+
 /** ISO 8601 in UTC; null for what is no date, so that one odd row does not take the whole report away. */
 export function isoOf(date: Date | undefined): string | null {
   return date === undefined || Number.isNaN(date.getTime()) ? null : date.toISOString();

@@ -16,14 +16,27 @@ type ReportFields = Readonly<Record<string, string | number | boolean | undefine
  * An observer that writes what happens to `log`, in the forms
  *
  *   Users: batch 1 accepted (3000 rows, HTTP 200, 0.4 s)
- *   Users: batch 2 refused (3000 rows, 0.4 s): HTTP 500: out of memory
- *   Users: done, 10000 read, 0 already tracked, 7000 sent, 3000 refused, 4 batches, 2.1 s
+ *   Users: batch 2, attempt 1 failed (HTTP 503 Service Unavailable); again in 1.2 s
+ *   Users: batch 2 unknown (3000 rows, 4 attempts, 12.3 s): HTTP 503 Service Unavailable
+ *   Users: done, 10000 read, 0 already tracked, 7000 sent, 0 refused, 3000 unknown, 4 batches, 2.1 s
  *
  * A JSON log has the same as fields.
  */
 export function createLogObserver(log: ReportLog): RunObserver {
+  /** Attempts of the batches that are being tried again, by id. */
+  const attempts = new Map<string, number>();
   return {
+    retrying(entity, batch, { status, error }, delayMs) {
+      const attempt = (attempts.get(batch.id) ?? 0) + 1;
+      attempts.set(batch.id, attempt);
+      const why = error ?? `HTTP ${status}`;
+      log.warn(
+        `${entity}: batch ${batch.number}, attempt ${attempt} failed (${why}); again in ${formatDuration(delayMs)}`,
+        { entity, batch: batch.number, batchId: batch.id, attempt, httpStatus: status, delayMs: Math.round(delayMs) },
+      );
+    },
     batchEnded(entity, batch, outcome) {
+      attempts.delete(batch.id);
       const last = outcome.attempts.at(-1);
       const fields = {
         entity,
@@ -31,22 +44,28 @@ export function createLogObserver(log: ReportLog): RunObserver {
         batchId: batch.id,
         rows: batch.rows,
         outcome: outcome.state,
+        attempts: outcome.attempts.length,
         httpStatus: last?.status,
         durationMs: totalMs(outcome),
       };
-      const level = outcome.state === 'accepted' ? 'info' : 'warn';
+      // What a split leads to is told of its halves.
+      const level = outcome.state === 'accepted' || outcome.state === 'split' ? 'info' : 'warn';
       log[level](`${entity}: batch ${batch.number} ${batchText(batch.rows, outcome, last)}`, fields);
     },
     entityEnded(summary) {
-      const { entity, state, read, tracked, accepted, refused, durationMs, batches, error } = summary;
+      const { entity, state, stoppedBy, read, tracked, accepted, refused, durationMs, batches, error } = summary;
       const level = error !== undefined && state === 'failed' ? 'error' : isSound(summary) ? 'info' : 'warn';
       log[level](`${entity}: ${endText(summary)}`, {
         entity,
         state,
+        stoppedBy,
         read,
         tracked,
         accepted,
         refused,
+        unresolved: summary.unresolved,
+        newDeadLetters: summary.newDeadLetters,
+        left: summary.left,
         batches: batches.pending,
         durationMs,
         errorCode: error?.code,
@@ -67,9 +86,11 @@ export function createLogObserver(log: ReportLog): RunObserver {
 function batchText(rows: number, outcome: Outcome, last: Attempt | undefined): string {
   const facts = [`${rows} ${rows === 1 ? 'row' : 'rows'}`];
   if (outcome.state === 'accepted' && last?.status !== undefined) facts.push(`HTTP ${last.status}`);
+  if (outcome.attempts.length > 1) facts.push(`${outcome.attempts.length} attempts`);
   facts.push(formatDuration(totalMs(outcome)));
   const state = outcome.state === 'aborted' ? 'cut off' : outcome.state;
-  return `${state} (${facts.join(', ')})${last?.error === undefined ? '' : `: ${last.error}`}`;
+  const reasons = [last?.error, outcome.note].filter((reason) => reason !== undefined);
+  return `${state} (${facts.join(', ')})${reasons.length === 0 ? '' : `: ${reasons.join('; ')}`}`;
 }
 
 function totalMs({ attempts }: Outcome): number {
@@ -79,15 +100,16 @@ function totalMs({ attempts }: Outcome): number {
 function endText(summary: EntitySummary): string {
   if (summary.state === 'locked') return `locked${errorText(summary)}`;
   const counts = [
-    summary.state,
+    summary.stoppedBy === undefined ? summary.state : `${summary.state} (${summary.stoppedBy})`,
     `${summary.read} read`,
     `${summary.tracked} already tracked`,
     `${summary.accepted} sent`,
     `${summary.refused} refused`,
-    ...(summary.unresolved > 0 ? [`${summary.unresolved} cut off`] : []),
+    ...(summary.unresolved > 0 ? [`${summary.unresolved} unknown`] : []),
     ...(summary.newDeadLetters > 0
       ? [`${summary.newDeadLetters} new dead ${summary.newDeadLetters === 1 ? 'letter' : 'letters'}`]
       : []),
+    ...(summary.left > 0 ? [`${summary.left} left`] : []),
     `${summary.batches.pending} ${summary.batches.pending === 1 ? 'batch' : 'batches'}`,
     formatDuration(summary.durationMs),
   ];
@@ -102,5 +124,6 @@ function errorText({ entity, error }: EntitySummary): string {
 }
 
 function isSound(summary: EntitySummary): boolean {
-  return summary.state === 'done' && summary.refused + summary.unresolved + summary.newDeadLetters === 0;
+  const ranToItsEnd = summary.state === 'done' || summary.state === 'resolved';
+  return ranToItsEnd && summary.refused + summary.unresolved + summary.newDeadLetters === 0;
 }

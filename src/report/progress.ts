@@ -26,8 +26,9 @@ interface Work {
   /** Rows in the source, where it was counted. */
   readonly total: number | undefined;
   readonly startedAt: number;
+  read: number;
   tracked: number;
-  /** Rows of batches that ended. */
+  /** Rows of batches that ended; batches of earlier runs, which are no rows of this reading, may be among them. */
   delivered: number;
   accepted: number;
   failed: number;
@@ -45,7 +46,16 @@ export function createProgress(stream: ProgressStream): Progress {
 
   function start(entity: string, total: number | undefined): void {
     stop();
-    const work: Work = { entity, total, startedAt: Date.now(), tracked: 0, delivered: 0, accepted: 0, failed: 0 };
+    const work: Work = {
+      entity,
+      total,
+      startedAt: Date.now(),
+      read: 0,
+      tracked: 0,
+      delivered: 0,
+      accepted: 0,
+      failed: 0,
+    };
     const bars = new cliProgress.MultiBar({
       // It uses write, isTTY and columns.
       stream: terminalOf(stream) as NodeJS.WritableStream,
@@ -70,18 +80,21 @@ export function createProgress(stream: ProgressStream): Progress {
   function change(entity: string, apply: (work: Work) => void): void {
     if (drawn?.work.entity !== entity) return;
     apply(drawn.work);
-    drawn.bar.update(drawn.work.tracked + drawn.work.delivered);
+    drawn.bar.update(rowsDone(drawn.work));
   }
 
   return {
     observer: {
       entityStarted: start,
-      pageRead: (entity, _read, tracked) =>
+      pageRead: (entity, read, tracked) =>
         change(entity, (work) => {
+          work.read = read;
           work.tracked = tracked;
         }),
       batchEnded: (entity, { rows }, { state }) =>
         change(entity, (work) => {
+          // Its halves end on their own.
+          if (state === 'split') return;
           work.delivered += rows;
           work[state === 'accepted' ? 'accepted' : 'failed'] += 1;
         }),
@@ -115,6 +128,10 @@ function terminalOf(stream: ProgressStream): unknown {
   };
 }
 
+function rowsDone({ read, tracked, delivered }: Work): number {
+  return Math.min(read, tracked + delivered);
+}
+
 const SMALLEST_BAR = 8;
 const LARGEST_BAR = 40;
 
@@ -124,7 +141,7 @@ const LARGEST_BAR = 40;
  */
 function progressLine(work: Work, { progress, eta }: Params, now: number, width: number): string {
   const { total, end } = work;
-  const rows = end?.read ?? work.tracked + work.delivered;
+  const rows = end?.read ?? rowsDone(work);
   const elapsedMs = end?.durationMs ?? now - work.startedAt;
   const of = total === undefined || end !== undefined ? '' : `/${formatCount(Math.max(total, rows))}`;
   const done = [

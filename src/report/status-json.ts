@@ -1,8 +1,8 @@
 /** What `status` says, as one document: history, schedule and what is to be worried about. The text is made from it too. */
 import { nextDue, previousDue, type Schedule } from '../schedule/due.ts';
 import type { EntityHistory, History, RunCounts, RunRecord, RunState } from '../sync/history.ts';
-import type { EntitySummary } from '../sync/ports.ts';
-import { formatDuration, formatQuantity, isoOf, timeFormatter } from './format.ts';
+import type { EntitySummary, StopCause } from '../sync/ports.ts';
+import { formatCount, formatDuration, formatQuantity, isoOf, timeFormatter, withStatus } from './format.ts';
 
 /**
  * How long after it was due a run may end before `status` calls it overdue: a night's run over slow links takes less, and
@@ -40,8 +40,8 @@ export interface StatusDocument {
  *   NOT_MIGRATED    alarm    the tool's tables are missing
  *   NEVER_RUN       alarm    no run, or none that came to this entity
  *   OVERDUE         alarm    its last success is older than the schedule allows
- *   LAST_RUN        warning  its last run failed, was cut off, or left rows behind
- *   UNRESOLVED      warning  batches without a recorded outcome
+ *   LAST_RUN        warning  its last run failed, was cut off or stopped, or left rows behind
+ *   UNRESOLVED      warning  batches whose outcome is unknown
  *   DEAD_LETTERS    warning  rows that cannot be sent
  */
 export interface StatusWarning {
@@ -63,23 +63,33 @@ export interface StatusEntity {
     readonly durationMs: number | null;
     /** How the entity ended; `running` and `aborted` where the run wrote no summary. */
     readonly outcome: EntitySummary['state'] | 'running' | 'aborted' | 'unknown';
+    /** What ended it early, without an error. */
+    readonly stoppedBy: StopCause | null;
     readonly counts: RunCounts;
   } | null;
   /** In the ledger, under all labels. */
   readonly trackedRows: number;
   /** When a batch was last accepted. */
   readonly lastSuccessAt: string | null;
-  /** When it last ran to the end and nothing was refused, whether or not there was anything to send. */
+  /** When it last ran to the end with nothing refused and nothing unknown, whether or not there was anything to send. */
   readonly lastGoodRunAt: string | null;
   readonly overdue: boolean;
   readonly lastError: { readonly at: string | null; readonly text: string; readonly httpStatus: number | null } | null;
-  readonly unresolved: readonly {
-    readonly batchId: string;
-    readonly rows: number;
-    readonly createdAt: string | null;
-  }[];
+  readonly unresolved: readonly StatusBatch[];
   readonly deadLetters: number;
   readonly lockedSince: string | null;
+}
+
+/** A batch whose outcome is unknown. */
+export interface StatusBatch {
+  readonly batchId: string;
+  readonly rows: number;
+  readonly createdAt: string | null;
+  readonly runsTried: number;
+  readonly lastTriedAt: string | null;
+  /** Null where it was cut off. */
+  readonly error: string | null;
+  readonly httpStatus: number | null;
 }
 
 /** One run. */
@@ -138,6 +148,7 @@ function statusEntity(entity: EntityHistory, migrated: boolean, dueAt: Date | un
             startedAt: isoOf(lastRun.run.startedAt),
             durationMs: lastRun.durationMs ?? runDuration(lastRun.run, now),
             outcome: lastRun.state ?? (lastRun.run.state === 'finished' ? 'unknown' : lastRun.run.state),
+            stoppedBy: lastRun.stoppedBy ?? null,
             counts: lastRun.counts,
           },
     trackedRows: entity.trackedRows,
@@ -148,10 +159,12 @@ function statusEntity(entity: EntityHistory, migrated: boolean, dueAt: Date | un
       lastError === undefined
         ? null
         : { at: isoOf(lastError.at), text: lastError.text, httpStatus: lastError.httpStatus ?? null },
-    unresolved: entity.unresolved.map(({ batchId, rows, createdAt }) => ({
-      batchId,
-      rows,
+    unresolved: entity.unresolved.map(({ createdAt, lastTriedAt, error, httpStatus, ...batch }) => ({
+      ...batch,
       createdAt: isoOf(createdAt),
+      lastTriedAt: isoOf(lastTriedAt),
+      error: error ?? null,
+      httpStatus: httpStatus ?? null,
     })),
     deadLetters: entity.deadLetters,
     lockedSince: isoOf(entity.lockedSince),
@@ -210,7 +223,9 @@ function entityWarnings(
     if (runs.length > 0) warn('NEVER_RUN', 'alarm', 'no run has ever come to it.');
   } else if (entity.overdue && dueAt !== undefined) {
     const due = `it was due at ${showTime(dueAt.toISOString())}`;
-    const known = migrated ? 'it has never run to its end with nothing refused' : 'no success of it is known';
+    const known = migrated
+      ? 'it has never run to its end with nothing refused or unknown'
+      : 'no success of it is known';
     const message =
       lastGoodAt === null
         ? `${known}; ${due}.`
@@ -220,22 +235,53 @@ function entityWarnings(
   const lastRunWarning = lastRun && whatWentWrong(lastRun);
   if (lastRunWarning) warn('LAST_RUN', 'warning', lastRunWarning);
   if (unresolved.length > 0) {
-    const rows = unresolved.reduce((sum, batch) => sum + batch.rows, 0);
-    const batches = `${formatQuantity(unresolved.length, 'batch', 'batches')} (${formatQuantity(rows, 'row')})`;
-    const inFlight =
-      lastRun?.outcome === 'running' ? 'in flight, or cut off' : 'cut off: the next run sends the same again';
-    warn('UNRESOLVED', 'warning', `${batches} without a recorded answer, ${inFlight}.`);
+    warn('UNRESOLVED', 'warning', whatIsUnresolved(unresolved, lastRun?.outcome === 'running', showTime));
   }
   if (deadLetters > 0) {
-    warn('DEAD_LETTERS', 'warning', `${formatQuantity(deadLetters, 'row')} cannot be sent (dead letters).`);
+    const rows = formatQuantity(deadLetters, 'row');
+    warn('DEAD_LETTERS', 'warning', `${rows} cannot be sent (dead letters): tamhr-sync failures list.`);
   }
   return warnings;
 }
 
-function whatWentWrong({ outcome, counts }: NonNullable<StatusEntity['lastRun']>): string | undefined {
-  const { rowsRefused, batchesRefused } = counts;
-  const refused = `${formatQuantity(rowsRefused, 'row')} in ${formatQuantity(batchesRefused, 'batch', 'batches')} refused`;
-  if (outcome === 'failed') return `its last run failed${rowsRefused > 0 ? `, ${refused}` : ''}.`;
-  if (outcome === 'aborted') return 'its last run was cut off.';
-  return rowsRefused > 0 ? `its last run left ${refused}; the next run sends them again.` : undefined;
+/** Batches that the warning names. */
+const BATCHES_NAMED = 3;
+
+function whatIsUnresolved(
+  batches: readonly StatusBatch[],
+  isRunning: boolean,
+  showTime: (iso: string) => string,
+): string {
+  const rows = batches.reduce((sum, batch) => sum + batch.rows, 0);
+  const named = batches.slice(0, BATCHES_NAMED).map(({ batchId, rows, createdAt, runsTried, error, httpStatus }) => {
+    const since = createdAt === null ? '?' : showTime(createdAt);
+    const tried = formatQuantity(runsTried, 'run');
+    const why = error === null ? 'cut off' : withStatus(error, httpStatus);
+    return `${batchId} (${formatQuantity(rows, 'row')} since ${since}, ${tried}, ${why})`;
+  });
+  const more = batches.length - named.length;
+  const list = [...named, ...(more > 0 ? [`${formatCount(more)} more`] : [])].join(', ');
+  const what = isRunning
+    ? 'in flight, or without a known outcome'
+    : 'without a known outcome, which the next run sends again first';
+  return `${formatQuantity(batches.length, 'batch', 'batches')} (${formatQuantity(rows, 'row')}) ${what}: ${list}.`;
 }
+
+function whatWentWrong({ outcome, stoppedBy, counts }: NonNullable<StatusEntity['lastRun']>): string | undefined {
+  const { rowsRefused, rowsUnresolved } = counts;
+  const left = [
+    ...(rowsRefused > 0 ? [`${formatQuantity(rowsRefused, 'row')} refused`] : []),
+    ...(rowsUnresolved > 0 ? [`${formatQuantity(rowsUnresolved, 'row')} without a known outcome`] : []),
+  ].join(' and ');
+  if (outcome === 'failed') return `its last run failed${left === '' ? '' : `, with ${left}`}.`;
+  if (outcome === 'aborted') return 'its last run was cut off.';
+  if (stoppedBy === 'deadline' || stoppedBy === 'breaker') {
+    return `its last run was stopped ${STOPPED_BY[stoppedBy]}${left === '' ? '' : `, with ${left}`}; the next run goes on from there.`;
+  }
+  return left === '' ? undefined : `its last run left ${left}; the next run sends them again.`;
+}
+
+const STOPPED_BY = {
+  deadline: 'by its deadline',
+  breaker: 'because the destination failed too often in a row, or asked for a long pause',
+} as const;

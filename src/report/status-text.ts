@@ -1,6 +1,6 @@
 /** `status` for people: tables where the terminal is wide, stacked blocks where it is narrow; no line is longer than it. */
 import { type Paint, painter, type Style } from './colour.ts';
-import { formatCount, formatDuration, formatQuantity, timeFormatter } from './format.ts';
+import { formatCount, formatDuration, formatQuantity, timeFormatter, withStatus } from './format.ts';
 import type { StatusDocument, StatusEntity, StatusRun, StatusWarning } from './status-json.ts';
 import { cut, printable, type TableCell, type TableColumn, table, widthOf, wrap } from './terminal-text.ts';
 
@@ -125,11 +125,15 @@ function entityBlock(entity: StatusEntity, spaced: boolean, view: View): string[
 
 function outcomeCell({ lastRun }: StatusEntity): TableCell {
   if (lastRun === null) return '';
-  const { outcome, counts } = lastRun;
+  const { outcome, stoppedBy, counts } = lastRun;
+  const by = stoppedBy === null ? '' : ` (${stoppedBy})`;
   const refused = counts.rowsRefused > 0 ? `, ${formatCount(counts.rowsRefused)} refused` : '';
+  const unknown = counts.rowsUnresolved > 0 && outcome !== 'running';
+  const unresolved = unknown ? `, ${formatCount(counts.rowsUnresolved)} unknown` : '';
   const letters = counts.newDeadLetters > 0 ? `, ${formatCount(counts.newDeadLetters)} dead` : '';
-  const text = `${outcome}${refused}${letters}`;
-  if (outcome === 'failed' || outcome === 'aborted' || refused !== '') return { text, style: 'red' };
+  const text = `${outcome}${by}${refused}${unresolved}${letters}`;
+  const leftSome = stoppedBy === 'breaker' || stoppedBy === 'deadline' || refused + unresolved !== '';
+  if (outcome === 'failed' || outcome === 'aborted' || leftSome) return { text, style: 'red' };
   return outcome === 'done' ? { text, style: 'green' } : text;
 }
 
@@ -147,9 +151,7 @@ function successCell({ lastGoodRunAt, lastSuccessAt, overdue }: StatusEntity, vi
 
 function errorOf({ lastError }: StatusEntity, view: View): string {
   if (lastError === null) return '';
-  const status = lastError.httpStatus === null ? '' : `HTTP ${lastError.httpStatus}`;
-  const told = lastError.text.startsWith(status) ? lastError.text : `${status}: ${lastError.text}`;
-  return printable(`${timeOr(lastError.at, '?', view)} ${told}`);
+  return printable(`${timeOr(lastError.at, '?', view)} ${withStatus(lastError.text, lastError.httpStatus)}`);
 }
 
 function runLines(runs: readonly StatusRun[], view: View): string[] {

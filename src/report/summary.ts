@@ -1,6 +1,6 @@
 /** The end of a run as text for people; `run --json` prints the RunSummary itself (docs/json/run.schema.json). */
 import { EXIT_CODES } from '../sync/exit-codes.ts';
-import type { EntitySummary, RunSummary } from '../sync/ports.ts';
+import type { EntitySummary, RunSummary, StopCause } from '../sync/ports.ts';
 import { formatCount, formatDuration, formatQuantity } from './format.ts';
 import { printable, type TableColumn, table, widthOf, wrap } from './terminal-text.ts';
 
@@ -59,29 +59,53 @@ interface Note {
 
 function notesOf(entity: EntitySummary, dryRun: boolean): Note[] {
   const { refused, unresolved, newDeadLetters, oldDeadLetters, batches, error } = entity;
-  const rowsIn = (rows: number, count: number) =>
-    `${formatQuantity(rows, 'row')} in ${formatQuantity(count, 'batch', 'batches')}`;
   const notes: Note[] = [];
   if (error !== undefined) notes.push({ text: error.message, hint: error.hint });
-  if (entity.state === 'stopped') {
-    notes.push({ text: 'stopped before the end of the source was reached; what is left is for the next run.' });
+  if (entity.state === 'resolved') {
+    notes.push({ text: 'only batches whose outcome was unknown were sent again; the source was not read.' });
   }
+  if (entity.state === 'stopped') notes.push({ text: stopText(entity) });
   if (refused > 0) {
-    notes.push({ text: `${rowsIn(refused, batches.refused)} were refused; the next run sends them again.` });
+    const rows = formatQuantity(refused, 'row was', 'rows were');
+    notes.push({ text: `${rows} not taken; the next run sends ${refused === 1 ? 'it' : 'them'} again.` });
   }
   if (unresolved > 0) {
+    const rows = `${formatQuantity(unresolved, 'row')} in ${formatQuantity(batches.unresolved, 'batch', 'batches')}`;
     notes.push({
-      text: `${rowsIn(unresolved, batches.unresolved)} ended without a recorded answer; the next run sends the same bytes again.`,
+      text: `${rows} ended without a known outcome; they are sent again, the same bytes under the same Idempotency-Key, by the next run.`,
     });
   }
+  if (batches.split > 0) {
+    const halved = formatQuantity(batches.split, 'refused batch was', 'refused batches were');
+    notes.push({ text: `${halved} halved, to find bad rows or to be small enough.` });
+  }
   if (newDeadLetters > 0) {
-    const become = dryRun ? 'cannot be sent and would become' : 'cannot be sent and became';
-    notes.push({ text: `${formatQuantity(newDeadLetters, 'row')} ${become} dead letters.` });
+    const become = dryRun
+      ? 'cannot be sent and would become dead letters.'
+      : 'cannot be sent and became dead letters: tamhr-sync failures list.';
+    notes.push({ text: `${formatQuantity(newDeadLetters, 'row')} ${become}` });
   }
   if (oldDeadLetters > 0) {
-    notes.push({ text: `${formatQuantity(oldDeadLetters, 'row')} of earlier runs still cannot be sent.` });
+    notes.push({
+      text: `warning: ${formatQuantity(oldDeadLetters, 'dead letter')} of earlier runs still cannot be sent, or ${oldDeadLetters === 1 ? 'waits' : 'wait'} for a later run.`,
+    });
   }
   return notes.map(({ text, ...rest }) => ({ text: named(entity.entity, text), ...rest }));
+}
+
+const STOPPED_BY: Readonly<Record<StopCause, string>> = {
+  signal: 'stopped by a signal',
+  limit: 'stopped at --limit',
+  deadline: 'stopped by the deadline',
+  breaker: 'stopped, because the destination failed too often in a row or asked for a long pause',
+};
+
+function stopText({ stoppedBy = 'signal', left }: EntitySummary): string {
+  const follows =
+    left > 0
+      ? `${formatQuantity(left, 'row')} that had been read, and what had not, follow`
+      : 'what had not been read follows';
+  return `${STOPPED_BY[stoppedBy]}; ${follows} in the next run.`;
 }
 
 /** Messages of errors begin with the entity's name already. */

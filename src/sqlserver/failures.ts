@@ -1,8 +1,8 @@
 /** TB_R_SYNC_FAILURE for people: what `failures` reads, and the two changes it makes under the entity's lock. */
-import { hash } from 'node:crypto';
 import type { ConnectionSettings } from '../sync/connection.ts';
 import type { DeadLetterFilter, DeadLetterStore, StoredDeadLetter } from '../sync/dead-letters.ts';
 import type { Cell, EntityIdentity, Row } from '../sync/ports.ts';
+import { HASH_LENGTH, keyHash } from './dead-letters.ts';
 import { withEntityLock } from './entity-lock.ts';
 import { requireMigrated } from './migrate.ts';
 import { int, nvarchar, type Parameters } from './parameters.ts';
@@ -17,7 +17,7 @@ const MAX_INT = 2_147_483_647;
 /** The keys that were asked for, however many. */
 const WANTED: TemporaryTable = {
   name: '#tamhr_wanted',
-  columns: [{ name: 'KeyHash', type: 'Binary', length: 16, nullable: false }],
+  columns: [{ name: 'KeyHash', type: 'Binary', length: HASH_LENGTH, nullable: false }],
 };
 
 /** Opens nothing until it is used. */
@@ -56,10 +56,10 @@ async function want(session: Session, keys: readonly string[] | undefined): Prom
   if (keys !== undefined) await fill(session, WANTED, hashesOf(keys));
 }
 
-/** Of each key the first half of its SHA-256, as the table identifies it. A GUID may be typed in upper case. */
+/** Each key as the table identifies it. A GUID may be typed in upper case. */
 function hashesOf(keys: readonly string[]): Cell[][] {
   const spellings = keys.flatMap((key) => [key, ...(/^[\da-f-]{36}$/i.test(key) ? [key.toLowerCase()] : [])]);
-  return [...new Set(spellings)].map((key) => [hash('sha256', key, 'buffer').subarray(0, 16)]);
+  return [...new Set(spellings)].map((key) => [keyHash(key)]);
 }
 
 /** The condition for the keys that `want` has put down. */

@@ -1,5 +1,13 @@
 /** What `status` reads: runs, batches, tracking. Works on what the job before this one left, too. */
-import type { EntityError, EntityHistory, History, RunCounts, RunRecord, RunState } from '../sync/history.ts';
+import type {
+  EntityError,
+  EntityHistory,
+  History,
+  RunCounts,
+  RunRecord,
+  RunState,
+  UnresolvedRecord,
+} from '../sync/history.ts';
 import { maskQuoted } from '../sync/mask.ts';
 import type { Cell, EntityIdentity, EntitySummary, Row, RunSummary } from '../sync/ports.ts';
 import { entityLock, isAppLockFree } from './app-lock.ts';
@@ -31,16 +39,19 @@ export async function readHistory(pool: Pool, entities: readonly EntityIdentity[
 interface Tables {
   /** The tool's own. */
   readonly tool: boolean;
+  /** Whether batches say which run last tried them: before a second migrate they do not. */
+  readonly lastRuns: boolean;
   readonly tracking: boolean;
   readonly log: boolean;
 }
 
 async function existingTables(session: Session): Promise<Tables> {
   const { rows } = await session.query(
-    `SELECT OBJECT_ID(N'dbo.TB_R_SYNC_SCHEMA', N'U'), OBJECT_ID(N'dbo.TB_R_SYNC_TRACKING'), OBJECT_ID(N'dbo.TB_R_Log')`,
+    `SELECT OBJECT_ID(N'dbo.TB_R_SYNC_SCHEMA', N'U'), COL_LENGTH(N'dbo.TB_R_SYNC_BATCH', N'LastRunId'),
+       OBJECT_ID(N'dbo.TB_R_SYNC_TRACKING'), OBJECT_ID(N'dbo.TB_R_Log')`,
   );
-  const [tool = null, tracking = null, log = null] = rows[0] ?? [];
-  return { tool: tool !== null, tracking: tracking !== null, log: log !== null };
+  const [tool = null, lastRuns = null, tracking = null, log = null] = rows[0] ?? [];
+  return { tool: tool !== null, lastRuns: lastRuns !== null, tracking: tracking !== null, log: log !== null };
 }
 
 interface FoundRun {
@@ -99,7 +110,8 @@ async function readEntity(
   const batches = await readBatches(session, entityType);
   const lastRun = await readLastRun(session, entity, entityType, owner?.runId, runs);
   const lastGoodRunAt = findLastGoodRun(entity, runs);
-  const lastError = newest([batches.lastError, findLastStop(entity, runs)]);
+  const unresolved = await readUnresolved(session, entity, tables);
+  const lastError = newest([batches.lastError, findLastStop(entity, runs), ...unresolved.map(errorOfUnresolved)]);
   const old = batches.lastAcceptedAt === undefined ? await readOldJob(session, entity, tables) : {};
   const lastSuccessAt = batches.lastAcceptedAt ?? old.lastSuccessAt;
   const shownError = lastError ?? old.lastError;
@@ -109,7 +121,7 @@ async function readEntity(
     ...(lastSuccessAt && { lastSuccessAt }),
     ...(lastGoodRunAt && { lastGoodRunAt }),
     ...(shownError && { lastError: shownError }),
-    unresolved: await readUnresolved(session, entity),
+    unresolved,
     deadLetters: await countRows(
       session,
       `SELECT COUNT_BIG(*) FROM dbo.TB_R_SYNC_FAILURE WHERE EntityType = @entityType AND State = N'waiting'`,
@@ -164,18 +176,33 @@ function errorOf(row: Row | undefined): EntityError | undefined {
   };
 }
 
-async function readUnresolved(session: Session, entity: EntityIdentity): Promise<EntityHistory['unresolved']> {
+async function readUnresolved(
+  session: Session,
+  entity: EntityIdentity,
+  { lastRuns }: Tables,
+): Promise<UnresolvedRecord[]> {
   const labels = labelParameters(entity);
   const { rows } = await session.query(
-    `SELECT BatchId, RowsInBatch, CreatedAt FROM dbo.TB_R_SYNC_BATCH
-     WHERE EntityType IN (${placeholders(labels)}) AND State = N'sending' ORDER BY CreatedAt, BatchId`,
+    `SELECT b.BatchId, b.RowsInBatch, b.CreatedAt, b.RunsTried, COALESCE(r.FinishedAt, r.StartedAt, b.CreatedAt), b.Error, b.HttpStatus
+     FROM dbo.TB_R_SYNC_BATCH AS b
+     LEFT JOIN dbo.TB_R_SYNC_RUN AS r ON r.RunId = ${lastRuns ? 'ISNULL(b.LastRunId, b.RunId)' : 'b.RunId'}
+     WHERE b.EntityType IN (${placeholders(labels)}) AND b.State = N'sending' ORDER BY b.CreatedAt, b.BatchId`,
     labels,
   );
-  return rows.map(([batchId, count, createdAt]) => ({
+  return rows.map(([batchId, count, createdAt, runsTried, lastTriedAt, error, httpStatus]) => ({
     batchId: batchId as string,
     rows: count as number,
     createdAt: createdAt as Date,
+    runsTried: runsTried as number,
+    lastTriedAt: lastTriedAt as Date,
+    ...(error !== null && { error: error as string }),
+    ...(httpStatus !== null && { httpStatus: httpStatus as number }),
   }));
+}
+
+function errorOfUnresolved({ lastTriedAt, error, httpStatus }: UnresolvedRecord): EntityError | undefined {
+  if (error === undefined) return undefined;
+  return { at: lastTriedAt, text: error, ...(httpStatus !== undefined && { httpStatus }) };
 }
 
 /** The run that TB_R_SYNC_ENTITY names. It is dead where its lock could be had: the lock ends with its connection. */
@@ -216,7 +243,8 @@ async function readLastRun(
   for (const { record, summary } of runs) {
     const ended = summaryOf(entity, summary);
     if (ended !== undefined) {
-      return { run: record, state: ended.state, durationMs: ended.durationMs, counts: countsOf(ended) };
+      const { state, stoppedBy, durationMs } = ended;
+      return { run: record, state, ...(stoppedBy && { stoppedBy }), durationMs, counts: countsOf(ended) };
     }
     const counts = batches.get(record.runId);
     if (summary === undefined && (counts !== undefined || record.runId === ownerRunId)) {
@@ -246,7 +274,7 @@ async function countBatches(session: Session, entityType: Parameters): Promise<R
       ...sum([]),
       ...(state === 'accepted' && { rowsAccepted: count, batchesAccepted: batches }),
       ...(state === 'refused' && { rowsRefused: count, batchesRefused: batches }),
-      ...(state === 'sending' && { batchesUnresolved: batches }),
+      ...(state === 'sending' && { rowsUnresolved: count, batchesUnresolved: batches }),
     };
     counts.set(run, sum([counts.get(run) ?? sum([]), more]));
   }
@@ -257,6 +285,7 @@ function countsOf(summary: EntitySummary): RunCounts {
   return {
     rowsAccepted: summary.accepted,
     rowsRefused: summary.refused,
+    rowsUnresolved: summary.unresolved,
     batchesAccepted: summary.batches.accepted,
     batchesRefused: summary.batches.refused,
     batchesUnresolved: summary.batches.unresolved,
@@ -269,6 +298,7 @@ function sum(counts: readonly RunCounts[]): RunCounts {
   return {
     rowsAccepted: total('rowsAccepted'),
     rowsRefused: total('rowsRefused'),
+    rowsUnresolved: total('rowsUnresolved'),
     batchesAccepted: total('batchesAccepted'),
     batchesRefused: total('batchesRefused'),
     batchesUnresolved: total('batchesUnresolved'),
@@ -276,6 +306,7 @@ function sum(counts: readonly RunCounts[]): RunCounts {
   };
 }
 
+/** A run that only resolved, or was stopped early, has not seen all that is to be sent. */
 function findLastGoodRun(entity: EntityIdentity, runs: readonly FoundRun[]): Date | undefined {
   const good = runs.find(({ summary }) => {
     const ended = summaryOf(entity, summary);

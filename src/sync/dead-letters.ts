@@ -9,7 +9,7 @@ export interface StoredDeadLetter {
   readonly key: string;
   readonly reason: string;
   readonly httpStatus?: number;
-  /** Runs in which it failed. */
+  /** Runs in which it failed, since it last changed. */
   readonly attempts: number;
   readonly firstFailedAt: Date;
   readonly lastFailedAt: Date;

@@ -1,5 +1,5 @@
 /** What the log database tells of runs in the past: the shapes that `status` reads and the report renders. */
-import type { EntitySummary } from './ports.ts';
+import type { EntitySummary, StopCause } from './ports.ts';
 
 /** As TB_R_SYNC_RUN.State: `aborted` was stopped by a signal, or died; a dead run is known by its lock, which is free. */
 export type RunState = 'running' | 'finished' | 'aborted';
@@ -25,9 +25,10 @@ export interface RunRecord {
 export interface RunCounts {
   readonly rowsAccepted: number;
   readonly rowsRefused: number;
+  /** Of batches whose outcome is unknown, or that were cut off. */
+  readonly rowsUnresolved: number;
   readonly batchesAccepted: number;
   readonly batchesRefused: number;
-  /** Cut off in flight. */
   readonly batchesUnresolved: number;
   readonly newDeadLetters: number;
 }
@@ -37,6 +38,20 @@ export interface EntityError {
   readonly at: Date;
   /** Without values of rows. */
   readonly text: string;
+  readonly httpStatus?: number;
+}
+
+/** A batch that was reserved and never settled. */
+export interface UnresolvedRecord {
+  readonly batchId: string;
+  readonly rows: number;
+  readonly createdAt: Date;
+  /** Runs that tried it. */
+  readonly runsTried: number;
+  /** When the last of them ended, or began where it died. */
+  readonly lastTriedAt: Date;
+  /** Why its outcome is unknown, and the last answer's status; absent where it was cut off. */
+  readonly error?: string;
   readonly httpStatus?: number;
 }
 
@@ -51,6 +66,8 @@ export interface EntityHistory {
   readonly lastRun?: {
     readonly run: RunRecord;
     readonly state?: EntitySummary['state'];
+    /** What ended it early, without an error. */
+    readonly stoppedBy?: StopCause;
     readonly durationMs?: number;
     readonly counts: RunCounts;
   };
@@ -58,15 +75,11 @@ export interface EntityHistory {
   readonly trackedRows: number;
   /** When a batch was last accepted; where only the old job worked: its newest row in the ledger. */
   readonly lastSuccessAt?: Date;
-  /** When it last ran to the end with nothing refused, whether or not there was anything to send. */
+  /** When it last ran to the end with nothing refused and nothing unknown, whether or not there was anything to send. */
   readonly lastGoodRunAt?: Date;
   readonly lastError?: EntityError;
-  /** Batches that were reserved and never settled, newest last. */
-  readonly unresolved: readonly {
-    readonly batchId: string;
-    readonly rows: number;
-    readonly createdAt: Date;
-  }[];
+  /** Oldest first. */
+  readonly unresolved: readonly UnresolvedRecord[];
   /** Rows that wait as dead letters. */
   readonly deadLetters: number;
   /** Who holds its lock, as far as the tables say. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createLogObserver } from '../../src/report/log-observer.ts';
 import type { EntitySummary, Outcome, RunObserver } from '../../src/sync/ports.ts';
-import { emptyTally } from '../../src/sync/run-entity.ts';
+import { emptyTally } from '../../src/sync/tally.ts';
 
 type Entry = readonly [level: string, message: string, fields: Readonly<Record<string, unknown>> | undefined];
 
@@ -43,6 +43,7 @@ describe('the lines that a run logs', () => {
         batchId: BATCH.id,
         rows: 3000,
         outcome: 'accepted',
+        attempts: 1,
         httpStatus: 201,
         durationMs: 412,
       },
@@ -57,6 +58,53 @@ describe('the lines that a run logs', () => {
     ]);
   });
 
+  it('a batch whose outcome is unknown is a warning with its attempts', () => {
+    const failed = { ...attempt, status: 503, error: 'HTTP 503 Service Unavailable' };
+    assert.deepEqual(ended({ state: 'unknown', attempts: [failed, failed] })?.slice(0, 2), [
+      'warn',
+      'Users: batch 2 unknown (3000 rows, 2 attempts, 0.8 s): HTTP 503 Service Unavailable',
+    ]);
+    assert.deepEqual(
+      ended({ state: 'unknown', attempts: [], note: 'not sent: the deadline has passed' })?.slice(0, 2),
+      ['warn', 'Users: batch 2 unknown (3000 rows, 0.0 s): not sent: the deadline has passed'],
+    );
+  });
+
+  it('a batch that was split is no warning, since its halves follow', () => {
+    const attempts = [{ ...attempt, status: 422, error: 'HTTP 422: Email' }];
+    assert.deepEqual(ended({ state: 'split', attempts })?.slice(0, 2), [
+      'info',
+      'Users: batch 2 split (3000 rows, 0.4 s): HTTP 422: Email',
+    ]);
+  });
+
+  it('an attempt that is made again is a warning with its number, which begins anew with each batch', () => {
+    const failed = { ...attempt, status: 503, error: 'HTTP 503 Service Unavailable' };
+    const entries = logged((observer) => {
+      observer.retrying?.('Users', BATCH, failed, 1234.5);
+      observer.retrying?.('Users', BATCH, { ...attempt, error: 'connection reset' }, 70_000);
+      observer.batchEnded?.('Users', BATCH, { state: 'accepted', attempts: [failed, failed, attempt] });
+      observer.retrying?.('Users', BATCH, failed, 0);
+    });
+    assert.deepEqual(
+      entries.map(([level, message]) => `${level} ${message}`),
+      [
+        'warn Users: batch 2, attempt 1 failed (HTTP 503 Service Unavailable); again in 1.2 s',
+        'warn Users: batch 2, attempt 2 failed (connection reset); again in 1 min 10 s',
+        'info Users: batch 2 accepted (3000 rows, 3 attempts, 1.2 s)',
+        'warn Users: batch 2, attempt 1 failed (HTTP 503 Service Unavailable); again in 0.0 s',
+      ],
+    );
+    assert.deepEqual(entries[0]?.[2], {
+      entity: 'Users',
+      batch: 2,
+      batchId: BATCH.id,
+      attempt: 1,
+      httpStatus: 503,
+      delayMs: 1235,
+    });
+  });
+
   it('a batch that was cut off says so', () => {
     assert.deepEqual(ended({ state: 'aborted', attempts: [{ ...attempt, error: 'stopped' }] })?.slice(0, 2), [
       'warn',
@@ -65,7 +113,7 @@ describe('the lines that a run logs', () => {
   });
 
   it('an entity that is done', () => {
-    const batches = { pending: 4, accepted: 4, refused: 0, unresolved: 0 };
+    const batches = { pending: 4, accepted: 4, refused: 0, unresolved: 0, split: 0 };
     assert.deepEqual(entityEnded({ read: 10_000, pending: 10_000, accepted: 10_000, batches }), [
       'info',
       'Users: done, 10000 read, 0 already tracked, 10000 sent, 0 refused, 4 batches, 2.1 s',
@@ -73,11 +121,22 @@ describe('the lines that a run logs', () => {
   });
 
   it('an entity that left rows behind is a warning', () => {
-    const batches = { pending: 1, accepted: 0, refused: 1, unresolved: 0 };
+    const batches = { pending: 1, accepted: 0, refused: 1, unresolved: 0, split: 0 };
     assert.deepEqual(entityEnded({ read: 3001, refused: 3000, newDeadLetters: 1, batches }), [
       'warn',
       'Users: done, 3001 read, 0 already tracked, 0 sent, 3000 refused, 1 new dead letter, 1 batch, 2.1 s',
     ]);
+  });
+
+  it('an entity that was stopped, or left batches whose outcome is unknown, is a warning', () => {
+    const batches = { pending: 2, accepted: 1, refused: 0, unresolved: 1, split: 0 };
+    const counts = { read: 9000, accepted: 3000, unresolved: 3000, left: 3000, batches };
+    assert.deepEqual(entityEnded({ state: 'stopped', stoppedBy: 'breaker', ...counts }), [
+      'warn',
+      'Users: stopped (breaker), 9000 read, 0 already tracked, 3000 sent, 0 refused, 3000 unknown, 3000 left, 2 batches, 2.1 s',
+    ]);
+    assert.equal(entityEnded({ ...counts, left: 0 })?.[0], 'warn');
+    assert.equal(entityEnded({ state: 'resolved' })?.[0], 'info');
   });
 
   it('a failed entity is an error that says what to do', () => {

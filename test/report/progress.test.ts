@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it, mock } from 'node:test';
 import { createProgress } from '../../src/report/progress.ts';
 import type { EntitySummary, Outcome } from '../../src/sync/ports.ts';
-import { emptyTally } from '../../src/sync/run-entity.ts';
+import { emptyTally } from '../../src/sync/tally.ts';
 import { Screen } from './screen.ts';
 
 const accepted: Outcome = { state: 'accepted', attempts: [] };
@@ -51,7 +51,10 @@ describe('the progress bars', () => {
 
   it('keep their line when the entity ends, and the next one begins below', () => {
     const { screen, progress } = inMidRun(80);
-    progress.observer.batchEnded?.('Users', batch(2, 7000), refused);
+    progress.observer.pageRead?.('Users', 10_000, 0);
+    progress.observer.batchEnded?.('Users', batch(2, 7000), { state: 'split', attempts: [] });
+    progress.observer.batchEnded?.('Users', batch(3, 3500), refused);
+    progress.observer.batchEnded?.('Users', batch(4, 3500), { state: 'unknown', attempts: [] });
     progress.observer.entityEnded?.(summary({ read: 10_000, accepted: 3000, refused: 7000 }));
     progress.observer.entityStarted?.('ActualOrg', 50);
     progress.observer.pageRead?.('ActualOrg', 50, 50);
@@ -61,7 +64,7 @@ describe('the progress bars', () => {
     assert.deepEqual(
       screen.text.split('\n').map((line) => line.replace(/=+/, '=')),
       [
-        'Users [=] 10,000 rows, 1 ok, 1 failed, 4,762/s, done, 2.1 s',
+        'Users [=] 10,000 rows, 1 ok, 2 failed, 4,762/s, done, 2.1 s',
         'ActualOrg [=] 50 rows, 0 ok, 250/s, done, 0.2 s',
       ],
     );
@@ -95,6 +98,7 @@ describe('the progress bars', () => {
     const screen = new Screen(80);
     const progress = createProgress(screen);
     progress.observer.entityStarted?.('Users', undefined);
+    progress.observer.pageRead?.('Users', 3000, 0);
     mock.timers.tick(1000);
     progress.observer.batchEnded?.('Users', batch(1), accepted);
     mock.timers.tick(200);
@@ -106,10 +110,19 @@ describe('the progress bars', () => {
     const screen = new Screen(80);
     const progress = createProgress(screen);
     progress.observer.entityStarted?.('Users', 3000);
+    progress.observer.pageRead?.('Users', 3001, 0);
     mock.timers.tick(1000);
     progress.observer.batchEnded?.('Users', batch(1, 3001), accepted);
     mock.timers.tick(200);
     assert.match(screen.text, /^Users \[=+\] 3,001\/3,001 rows/);
+    progress.close();
+  });
+
+  it('an old batch that ends late counts no row that was not read', () => {
+    const { screen, progress } = inMidRun(80);
+    progress.observer.batchEnded?.('Users', batch(2, 3000), { state: 'unknown', attempts: [] });
+    mock.timers.tick(200);
+    assert.match(screen.text, /5,000\/10,000 rows, 1 ok, 1 failed/);
     progress.close();
   });
 

@@ -14,6 +14,7 @@ export function counts(changes: Partial<RunCounts> = {}): RunCounts {
   return {
     rowsAccepted: 0,
     rowsRefused: 0,
+    rowsUnresolved: 0,
     batchesAccepted: 0,
     batchesRefused: 0,
     batchesUnresolved: 0,
@@ -81,7 +82,12 @@ export const EVENTFUL: History = {
     },
     {
       entity: 'ActualOrg',
-      lastRun: { run: night, state: 'failed', durationMs: 320, counts: counts() },
+      lastRun: {
+        run: night,
+        state: 'failed',
+        durationMs: 320,
+        counts: counts({ rowsUnresolved: 3500, batchesUnresolved: 2 }),
+      },
       trackedRows: 48_210,
       lastSuccessAt: new Date('2026-11-20T20:00:30Z'),
       lastGoodRunAt: new Date('2026-11-20T20:01:16Z'),
@@ -90,7 +96,22 @@ export const EVENTFUL: History = {
         text: 'ActualOrg: \u001b[2J組織構造テーブル\u202eが見つかりません\r\n👩‍💼 tidak ada',
       },
       unresolved: [
-        { batchId: '11111111-0000-4000-8000-000000000000', rows: 3000, createdAt: new Date('2026-11-21T20:00:30Z') },
+        {
+          batchId: '11111111-0000-4000-8000-000000000000',
+          rows: 3000,
+          createdAt: new Date('2026-11-21T20:00:30Z'),
+          runsTried: 3,
+          lastTriedAt: new Date('2026-11-23T20:01:15Z'),
+          error: 'HTTP 503 Service Unavailable',
+          httpStatus: 503,
+        },
+        {
+          batchId: '22222222-0000-4000-8000-000000000000',
+          rows: 500,
+          createdAt: new Date('2026-11-23T20:00:40Z'),
+          runsTried: 1,
+          lastTriedAt: new Date('2026-11-23T20:00:01Z'),
+        },
       ],
       deadLetters: 0,
     },
@@ -107,6 +128,17 @@ export const EVENTFUL: History = {
       lastGoodRunAt: new Date('2026-11-23T20:01:16Z'),
       unresolved: [],
       deadLetters: 2,
+    },
+    {
+      ...untouched('ActualEntity'),
+      lastRun: {
+        run: night,
+        state: 'stopped',
+        stoppedBy: 'breaker',
+        durationMs: 4000,
+        counts: counts({ rowsAccepted: 3000, rowsRefused: 3000, batchesAccepted: 1, batchesRefused: 1 }),
+      },
+      lastGoodRunAt: new Date('2026-11-22T20:01:16Z'),
     },
     untouched('OrgObject'),
   ],

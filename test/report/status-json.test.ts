@@ -88,7 +88,48 @@ describe('what status makes of a history', () => {
       'LAST_RUN ActualOrg',
       'UNRESOLVED ActualOrg',
       'DEAD_LETTERS イベントカレンダー🎌の予定',
+      'OVERDUE ActualEntity',
+      'LAST_RUN ActualEntity',
       'NEVER_RUN OrgObject',
+    ]);
+  });
+
+  it('batches without a known outcome are named, the oldest three of them', () => {
+    const batch = (index: number) => ({
+      batchId: `${index}`.repeat(8),
+      rows: 1000 * index,
+      createdAt: new Date('2026-11-21T20:00:30Z'),
+      runsTried: index,
+      lastTriedAt: DUE,
+      ...(index === 2 && { error: 'connection reset' }),
+      ...(index === 3 && { error: 'no answer', httpStatus: 504 }),
+    });
+    const message = (...indexes: number[]) =>
+      statusDocument(historyOf(DUE, { unresolved: indexes.map(batch) }), SCHEDULE, NOW).warnings[0]?.message;
+    assert.equal(
+      message(1),
+      '1 batch (1,000 rows) without a known outcome, which the next run sends again first: ' +
+        '11111111 (1,000 rows since 2026-11-22 03:00 +07:00, 1 run, cut off).',
+    );
+    assert.match(
+      message(1, 2, 3, 4, 5) ?? '',
+      /^5 batches \(15,000 rows\) .*, 22222222 \(.*, 2 runs, connection reset\), 33333333 \(.*HTTP 504: no answer\), 2 more\.$/,
+    );
+  });
+
+  it('what stopped the last run early, and what is unknown of it, is a warning; a signal and a limit are none', () => {
+    const messages = (lastRun: Partial<NonNullable<EntityHistory['lastRun']>>) => {
+      const base = { run: nightlyRun(0), durationMs: 900, counts: counts() };
+      const { warnings } = statusDocument(historyOf(DUE, { lastRun: { ...base, ...lastRun } }), SCHEDULE, NOW);
+      return warnings.map(({ message }) => message);
+    };
+    assert.deepEqual(messages({ state: 'stopped', stoppedBy: 'deadline' }), [
+      'its last run was stopped by its deadline; the next run goes on from there.',
+    ]);
+    assert.deepEqual(messages({ state: 'stopped', stoppedBy: 'limit' }), []);
+    assert.deepEqual(messages({ state: 'stopped', stoppedBy: 'signal' }), []);
+    assert.deepEqual(messages({ state: 'resolved', counts: counts({ rowsUnresolved: 3000, rowsRefused: 1 }) }), [
+      'its last run left 1 row refused and 3,000 rows without a known outcome; the next run sends them again.',
     ]);
   });
 

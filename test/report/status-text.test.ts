@@ -58,6 +58,7 @@ const anyCount = fc.oneof(fc.nat(), fc.constantFrom(Number.MAX_SAFE_INTEGER, Num
 const anyCounts = fc.record({
   rowsAccepted: anyCount,
   rowsRefused: anyCount,
+  rowsUnresolved: anyCount,
   batchesAccepted: anyCount,
   batchesRefused: anyCount,
   batchesUnresolved: anyCount,
@@ -82,11 +83,24 @@ const anyRun = fc.record(
 const anyLastRun = fc.record(
   {
     run: anyRun,
-    state: fc.constantFrom('done', 'stopped', 'locked', 'failed'),
+    state: fc.constantFrom('done', 'resolved', 'stopped', 'locked', 'failed'),
+    stoppedBy: fc.constantFrom('signal', 'limit', 'deadline', 'breaker'),
     durationMs: anyCount,
     counts: anyCounts,
   },
   { requiredKeys: ['run', 'counts'] },
+);
+const anyBatch = fc.record(
+  {
+    batchId: fc.uuid(),
+    rows: anyCount,
+    createdAt: anyDate,
+    runsTried: anyCount,
+    lastTriedAt: anyDate,
+    error: weirdText,
+    httpStatus: fc.integer(),
+  },
+  { requiredKeys: ['batchId', 'rows', 'createdAt', 'runsTried', 'lastTriedAt'] },
 );
 const anyEntity = fc.record(
   {
@@ -96,7 +110,7 @@ const anyEntity = fc.record(
     lastSuccessAt: anyDate,
     lastGoodRunAt: anyDate,
     lastError: fc.record({ at: anyDate, text: weirdText, httpStatus: fc.integer() }, { requiredKeys: ['at', 'text'] }),
-    unresolved: fc.array(fc.record({ batchId: fc.uuid(), rows: anyCount, createdAt: anyDate }), { maxLength: 2 }),
+    unresolved: fc.array(anyBatch, { maxLength: 5 }),
     deadLetters: anyCount,
     lockedSince: anyDate,
   },

@@ -3,9 +3,9 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import stringWidth from 'string-width';
 import { summaryText } from '../../src/report/summary.ts';
-import type { EntitySummary, RunSummary } from '../../src/sync/ports.ts';
+import type { EntitySummary, RunSummary, StopCause } from '../../src/sync/ports.ts';
 import { run } from '../../src/sync/run.ts';
-import { emptyTally } from '../../src/sync/run-entity.ts';
+import { emptyTally } from '../../src/sync/tally.ts';
 import { entityOf, MemoryDestination, MemoryLedger, memorySource, numberedRows } from '../support/fakes.ts';
 import { assertGolden } from './golden.ts';
 import { assertMeetsSchema } from './schema.ts';
@@ -43,7 +43,7 @@ const EVENTFUL = summary({
       accepted: 7000,
       refused: 3000,
       durationMs: 12_345,
-      batches: { pending: 4, accepted: 3, refused: 1, unresolved: 0 },
+      batches: { pending: 4, accepted: 3, refused: 1, unresolved: 0, split: 1 },
     }),
     entity({
       entity: 'ActualOrg',
@@ -58,6 +58,8 @@ const EVENTFUL = summary({
     entity({
       entity: '組織オブジェクト',
       state: 'stopped',
+      stoppedBy: 'breaker',
+      left: 1200,
       read: 5000,
       pending: 5003,
       accepted: 2000,
@@ -65,9 +67,9 @@ const EVENTFUL = summary({
       newDeadLetters: 3,
       oldDeadLetters: 1,
       durationMs: 61_000,
-      batches: { pending: 2, accepted: 1, refused: 0, unresolved: 1 },
+      batches: { pending: 2, accepted: 1, refused: 0, unresolved: 1, split: 0 },
     }),
-    entity({ entity: 'EventsCalendar', read: 10_000, tracked: 10_000, durationMs: 800 }),
+    entity({ entity: 'EventsCalendar', state: 'resolved', pending: 1, refused: 1, durationMs: 800 }),
   ],
 });
 
@@ -78,7 +80,7 @@ const DRY_RUN = summary({
       read: 10_000,
       pending: 10_000,
       newDeadLetters: 1,
-      batches: { pending: 4, accepted: 0, refused: 0, unresolved: 0 },
+      batches: { pending: 4, accepted: 0, refused: 0, unresolved: 0, split: 0 },
     }),
   ],
 });
@@ -92,9 +94,21 @@ describe('the summary that run prints', () => {
   it('of a run stopped before its first entity is no empty table', () =>
     assertGolden('summary-nothing-60', summaryText(summary({ exitCode: 130 }), 60)));
 
-  it('says that rows may be left where --limit or a signal ended an entity', () => {
-    const entities = [entity({ state: 'stopped', pending: 30, accepted: 30 })];
-    assert.match(summaryText(summary({ entities })), /Users: stopped before the end of the source/);
+  it('says what ended an entity early, and what is left', () => {
+    const notes = (stoppedBy: StopCause, left: number) => {
+      const entities = [entity({ state: 'stopped', stoppedBy, left, pending: 30, accepted: 30 })];
+      return summaryText(summary({ entities }), 200).split('\n')[3];
+    };
+    assert.equal(notes('limit', 0), 'Users: stopped at --limit; what had not been read follows in the next run.');
+    assert.equal(notes('signal', 0), 'Users: stopped by a signal; what had not been read follows in the next run.');
+    assert.equal(
+      notes('deadline', 1),
+      'Users: stopped by the deadline; 1 row that had been read, and what had not, follow in the next run.',
+    );
+    assert.match(
+      notes('breaker', 20) ?? '',
+      /the destination failed too often in a row .*; 20 rows that had been read/,
+    );
   });
 
   it('is 80 columns wide where the stream has no width', () => {
@@ -105,7 +119,9 @@ describe('the summary that run prints', () => {
     const text = fc.oneof(fc.string({ unit: 'binary' }), fc.string({ unit: 'grapheme' }));
     const changes = fc.record({
       entity: text,
-      state: fc.constantFrom('done', 'stopped', 'locked', 'failed'),
+      state: fc.constantFrom('done', 'resolved', 'stopped', 'locked', 'failed'),
+      stoppedBy: fc.constantFrom('signal', 'limit', 'deadline', 'breaker'),
+      left: fc.maxSafeNat(),
       read: fc.nat(),
       refused: fc.maxSafeNat(),
       accepted: fc.maxSafeNat(),
@@ -132,7 +148,7 @@ describe('the published schema of run --json', () => {
   it('holds for the summaries of real runs', async () => {
     for (const dryRun of [false, true]) {
       const ledger = new MemoryLedger();
-      const destination = new MemoryDestination((_batch, call) => (call === 2 ? 'HTTP 500' : undefined));
+      const destination = new MemoryDestination((_batch, call) => (call === 2 ? 422 : call === 4 ? 500 : undefined));
       const rows = numberedRows(10);
       const result = await run(
         { runId: '00000000-0000-4000-8000-000000000002', host: 'h', processId: 1, version: '0', arguments: 'run' },
@@ -156,7 +172,14 @@ describe('the published schema of run --json', () => {
           destination: () => destination,
           observer: {},
         },
-        { dryRun, countRows: false, stop: new AbortController().signal, abort: new AbortController().signal },
+        {
+          dryRun,
+          countRows: false,
+          resolveOnly: false,
+          maxRetries: 10,
+          stop: new AbortController().signal,
+          abort: new AbortController().signal,
+        },
       );
       assertMeetsSchema('run', result);
       assert.ok(result.entities.some((one) => one.state === 'failed' && one.error !== undefined));

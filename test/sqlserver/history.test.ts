@@ -7,7 +7,7 @@ import { migrate } from '../../src/sqlserver/migrate.ts';
 import { createPool } from '../../src/sqlserver/pool.ts';
 import type { EntityHistory } from '../../src/sync/history.ts';
 import type { EntityIdentity, EntitySummary, Ledger, LogDatabase, Outcome } from '../../src/sync/ports.ts';
-import { emptyTally } from '../../src/sync/run-entity.ts';
+import { emptyTally } from '../../src/sync/tally.ts';
 import { batchOf, entityNamed, settingsOf, USERS, useServerAndPool } from './fixture.ts';
 
 const ACCEPTED: Outcome = { state: 'accepted', attempts: [{ startedAt: new Date(), durationMs: 10, status: 200 }] };
@@ -102,7 +102,7 @@ describe('the history', () => {
         ] as const) {
           const batch = batchOf(keys);
           await ledger.reserve(batch);
-          await ledger.settle(batch, outcome);
+          await ledger.settle(batch, outcome, []);
         }
         await ledger.deadLetter([{ key: 'd', reason: 'x' }]);
       },
@@ -110,7 +110,7 @@ describe('the history', () => {
         accepted: 2,
         refused: 1,
         newDeadLetters: 1,
-        batches: { pending: 2, accepted: 1, refused: 1, unresolved: 0 },
+        batches: { pending: 2, accepted: 1, refused: 1, unresolved: 0, split: 0 },
       }),
     );
     const history = await historyOf(entity);
@@ -122,6 +122,7 @@ describe('the history', () => {
     assert.deepEqual(history.lastRun.counts, {
       rowsAccepted: 2,
       rowsRefused: 1,
+      rowsUnresolved: 0,
       batchesAccepted: 1,
       batchesRefused: 1,
       batchesUnresolved: 0,
@@ -153,6 +154,57 @@ describe('the history', () => {
     assert.equal(history.lastGoodRunAt, undefined);
   });
 
+  it('tells of a batch whose outcome is unknown when it was last tried, how often, and why it is', async () => {
+    const entity = entityNamed('Unknown');
+    const batch = batchOf(['a', 'b', 'c']);
+    const summary = summaryOf(entity, {
+      unresolved: 3,
+      batches: { pending: 1, accepted: 0, refused: 0, unresolved: 1, split: 0 },
+    });
+    const unknown = (error: string, status?: number): Outcome => ({
+      state: 'unknown',
+      attempts: [{ startedAt: new Date(), durationMs: 10, error, ...(status !== undefined && { status }) }],
+    });
+    await run(
+      entity,
+      async (ledger) => {
+        await ledger.reserve(batch);
+        await ledger.keepUnknown(batch, unknown('timeout'), { refusedRuns: 0, serverErrorRuns: 0 });
+      },
+      summary,
+    );
+    const second = await run(
+      entity,
+      (ledger) => ledger.keepUnknown(batch, unknown('HTTP 503', 503), { refusedRuns: 0, serverErrorRuns: 0 }),
+      summary,
+    );
+    const history = await historyOf(entity);
+    const [unresolved] = history.unresolved;
+    const { lastTriedAt, createdAt, ...facts } = unresolved ?? assert.fail();
+    assert.deepEqual(facts, { batchId: batch.id, rows: 3, runsTried: 2, error: 'HTTP 503', httpStatus: 503 });
+    assert.deepEqual([history.lastRun?.run.runId, history.lastRun?.run.finishedAt], [second, lastTriedAt]);
+    assert.ok(createdAt <= lastTriedAt);
+    assert.deepEqual(history.lastError, { at: lastTriedAt, text: 'HTTP 503', httpStatus: 503 });
+    assert.deepEqual([history.lastRun?.counts.rowsUnresolved, history.lastGoodRunAt], [3, undefined]);
+  });
+
+  it('takes neither a run that only resolved nor one that was stopped early for a good one', async () => {
+    const entity = entityNamed('Half');
+    for (const early of [
+      { state: 'resolved' },
+      { state: 'stopped', stoppedBy: 'breaker' },
+      { state: 'stopped', stoppedBy: 'limit' },
+    ] as const) {
+      await run(entity, async () => {}, summaryOf(entity, early));
+      const { lastRun, lastGoodRunAt } = await historyOf(entity);
+      assert.equal(lastGoodRunAt, undefined);
+      assert.deepEqual(
+        [lastRun?.state, lastRun?.stoppedBy],
+        [early.state, 'stoppedBy' in early ? early.stoppedBy : undefined],
+      );
+    }
+  });
+
   it('passes over a run that found the entity locked', async () => {
     const entity = entityNamed('Passed');
     const good = await run(entity, async () => {}, summaryOf(entity));
@@ -166,18 +218,18 @@ describe('the history', () => {
     const runId = await run(entity, async (ledger) => {
       const batch = batchOf(['a', 'b']);
       await ledger.reserve(batch);
-      await ledger.settle(batch, ACCEPTED);
+      await ledger.settle(batch, ACCEPTED, []);
       await ledger.reserve(left);
     });
     const history = await historyOf(entity);
     assert.equal(history.lastRun?.run.runId, runId);
     assert.equal(history.lastRun.state, undefined);
     assert.equal(history.lastRun.counts.rowsAccepted, 2);
-    assert.equal(history.lastRun.counts.batchesUnresolved, 1);
-    assert.deepEqual(
-      history.unresolved.map(({ batchId, rows }) => [batchId, rows]),
-      [[left.id, 2]],
-    );
+    assert.deepEqual([history.lastRun.counts.rowsUnresolved, history.lastRun.counts.batchesUnresolved], [2, 1]);
+    const [unresolved] = history.unresolved;
+    assert.deepEqual([unresolved?.batchId, unresolved?.rows, unresolved?.runsTried], [left.id, 2, 1]);
+    assert.equal(unresolved?.error, undefined);
+    assert.equal(history.lastError, undefined);
     assert.ok(history.lockedSince);
     const relabelled: EntityIdentity = { ...entity, trackingLabels: ['DeadNew', 'Dead'] };
     assert.equal((await historyOf(relabelled)).unresolved[0]?.batchId, left.id);
