@@ -155,7 +155,7 @@ async function readBatches(
   );
   const { rows: refused } = await session.query(
     `SELECT TOP (1) SettledAt, Error, HttpStatus FROM dbo.TB_R_SYNC_BATCH
-     WHERE EntityType = @entityType AND State = N'refused' ORDER BY SettledAt DESC`,
+     WHERE EntityType = @entityType AND State = N'refused' AND Attempts > 0 ORDER BY SettledAt DESC`,
     entityType,
   );
   const lastAcceptedAt = accepted[0]?.[0] ?? null;
@@ -315,11 +315,12 @@ function findLastGoodRun(entity: EntityIdentity, runs: readonly FoundRun[]): Dat
   return good?.record.finishedAt;
 }
 
-/** The last time that something stopped the entity as a whole. */
+/** The last time that something stopped the entity as a whole. What a destination answered, its batch tells with the status. */
 function findLastStop(entity: EntityIdentity, runs: readonly FoundRun[]): EntityError | undefined {
   for (const { record, summary } of runs) {
     const ended = summaryOf(entity, summary);
-    if (ended?.error !== undefined) return { at: record.finishedAt ?? record.startedAt, text: ended.error.message };
+    if (ended?.error === undefined || ended.error.code === 'DESTINATION_REFUSED') continue;
+    return { at: record.finishedAt ?? record.startedAt, text: ended.error.message };
   }
   return undefined;
 }

@@ -183,3 +183,36 @@ describe('failures', () => {
     }
   });
 });
+
+describe('failures and runs', () => {
+  const job = useJob(useSqlServer({ seed: { rows: 2 } }));
+
+  it('a run leaves discarded rows out, and tries those that retry has made due', async () => {
+    assert.equal((await job.run(['migrate'])).code, 0);
+    await job.configure((config) => {
+      config.entities = [{ ...config.entities[0], map: { Code: 'Id', Name: { column: 'Name', as: 'number' } } }];
+    });
+    const letters = async () => {
+      const { summary } = await job.sync();
+      const [users] = summary.entities;
+      return [users?.newDeadLetters, users?.oldDeadLetters];
+    };
+    const attempts = async () => {
+      const { failures }: FailuresDocument = JSON.parse((await job.run(['failures', 'list', '--json'])).stdout);
+      return failures.map(({ attempts, state, nextTryAt }) => [attempts, state, nextTryAt !== null]);
+    };
+    assert.deepEqual(await letters(), [2, 0]);
+    assert.deepEqual(await attempts(), [
+      [1, 'waiting', true],
+      [1, 'waiting', true],
+    ]);
+    assert.equal((await job.run(['failures', 'discard', '--entity', 'Users'])).code, 0);
+    assert.deepEqual(await letters(), [0, 0]);
+    assert.equal((await job.run(['failures', 'retry'])).code, 0);
+    assert.deepEqual(await letters(), [0, 2]);
+    assert.deepEqual(await attempts(), [
+      [2, 'waiting', true],
+      [2, 'waiting', true],
+    ]);
+  });
+});

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import type { StatusDocument } from '../../src/report/status-json.ts';
 import type { EntitySummary, RunSummary } from '../../src/sync/ports.ts';
-import { emptyTally } from '../../src/sync/run-entity.ts';
+import { emptyTally } from '../../src/sync/tally.ts';
 import { assertMeetsSchema } from '../report/schema.ts';
 import { type Job, useJob } from '../support/job.ts';
 import { useSqlServer } from '../support/sqlserver.ts';
@@ -131,7 +131,7 @@ describe('status after runs', () => {
   };
 
   it('shows the last run of each entity, the runs newest first, and what is overdue', async () => {
-    const batches = { pending: 3, accepted: 2, refused: 1, unresolved: 0 };
+    const batches = { pending: 3, accepted: 2, refused: 1, unresolved: 0, split: 0 };
     await insertRun(1, hoursAgo(80), { Summary: summaryOf({ accepted: 7 }, { entity: 'OrgObject', accepted: 9 }) });
     await insertRun(2, hoursAgo(1), { Summary: summaryOf({ accepted: 6000, refused: 3000, batches }), ExitCode: 1 });
     await insertRun(3, hoursAgo(0.5), { State: 'running', FinishedAt: null, ExitCode: null });

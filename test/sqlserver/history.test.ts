@@ -104,6 +104,9 @@ describe('the history', () => {
           await ledger.reserve(batch);
           await ledger.settle(batch, outcome, []);
         }
+        const unsent = batchOf(['e']);
+        await ledger.reserve(unsent);
+        await ledger.settle(unsent, { state: 'refused', attempts: [], note: 'not sent: too late' }, []);
         await ledger.deadLetter([{ key: 'd', reason: 'x' }]);
       },
       summaryOf(entity, {
