@@ -1,8 +1,10 @@
 /**
  * `npm run demo`: the nightly job on this machine, with the shipped configuration against a stand-in SQL Server and
- * receiver. One batch is refused on the way; the demo fails where the job does not do what the README says.
+ * receiver. On the way a row is refused, and a run is killed in the middle of a batch; the demo fails where the job does not
+ * do what the README says.
  */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { styleText } from 'node:util';
 import { startReceiver } from './receiver.ts';
@@ -11,15 +13,16 @@ import { startSqlServer } from './sqlserver/server.ts';
 
 const ROWS = { Users: 10_000, ActualOrg: 2500, ActualEntity: 2500, OrgObject: 2500, EventsCalendar: 500 };
 const API_KEY = 'demo-api-key';
+const BAD_NO_REG = 'NEW-123';
 
 const root = new URL('../', import.meta.url);
 const server = await startSqlServer();
 const receiver = await startReceiver({ auth: { header: 'X-Api-Key', value: API_KEY }, idempotency: true });
 
-/** Runs `tamhr-sync` as cron would, its output shown, and checks how it ended. */
-async function tamhrSync(command: string, expectedCode: number): Promise<void> {
+/** Starts `tamhr-sync` as cron would, its output shown. */
+function start(command: string): ChildProcess {
   console.log(styleText('bold', `\n$ tamhr-sync ${command}`));
-  const child = spawn(process.execPath, ['bin/tamhr-sync.js', ...command.split(' ')], {
+  return spawn(process.execPath, ['bin/tamhr-sync.js', ...command.split(' ')], {
     cwd: fileURLToPath(root),
     stdio: ['ignore', 'inherit', 'inherit'],
     env: {
@@ -31,38 +34,79 @@ async function tamhrSync(command: string, expectedCode: number): Promise<void> {
       TAMHR_API_KEY: API_KEY,
     },
   });
-  const code = await new Promise((resolve) => child.on('close', resolve));
+}
+
+/** Runs it to its end, and checks how it ended. */
+async function tamhrSync(command: string, expectedCode: number): Promise<void> {
+  const [code] = await once(start(command), 'close');
   console.log(`(exit code ${code})`);
   expect(`exit code of ${command}`, code, expectedCode);
+}
+
+/** Runs it, and kills it as soon as the receiver has taken the rows of this call, before it answers. */
+async function tamhrSyncKilledAt(command: string, callNumber: number): Promise<void> {
+  const child = start(command);
+  const isOver = once(child, 'close');
+  receiver.respond((call) => {
+    if (call.number !== callNumber) return undefined;
+    child.kill('SIGKILL');
+    return { take: true, send: 'none' };
+  });
+  await isOver;
+  receiver.respond(() => undefined);
+  console.log('(killed)');
 }
 
 function expect(what: string, actual: unknown, expected: unknown): void {
   if (actual !== expected) throw new Error(`${what} is ${actual}, not ${expected}: the demo found a bug`);
 }
 
+/** Adds users with the NoRegs NEW-0, NEW-1 … */
+async function addUsers(count: number): Promise<void> {
+  const rows = Array.from(
+    { length: count },
+    (_, index) => `(NEWID(), N'NEW-${index}', N'new${index}', N'New ${index}', N'x', NULL, 1)`,
+  );
+  await server.query(
+    'TAMHR_MDM',
+    `INSERT INTO dbo.MDM_USER (Id, NoReg, Username, Name, Gender, Email, IsActive) VALUES ${rows.join(', ')}`,
+  );
+}
+
 const say = (text: string) => console.log(styleText('cyan', `\n${text}`));
-const callsOf = () =>
-  receiver
-    .calls('/users')
-    .map((call) => call.rows)
-    .join(' + ');
+const timesTaken = () => [...receiver.accepted('/users').values()].map(({ times }) => times);
 
 try {
   say('A SQL Server with 10,000 users and four more sources is filled …');
   await seed({ connectionString: (database) => server.connectionString(database), rows: ROWS });
   await tamhrSync('migrate', 0);
 
-  say('The first night. The receiver refuses the second batch of users.');
-  receiver.respond((call) => (call.path === '/users' && call.number === 2 ? { status: 503 } : undefined));
-  await tamhrSync('run', 1);
-  expect('what was sent', callsOf(), '3000 + 3000 + 3000 + 1000');
-  expect('users at the receiver', receiver.accepted('/users').size, 7000);
+  say(
+    'The first night. The machine dies while the second batch of users is on its way: the receiver has just taken it.',
+  );
+  await tamhrSyncKilledAt('run', 2);
+  expect('users at the receiver', receiver.accepted('/users').size, 6000);
 
-  say('The next night. Only what the receiver does not have yet is sent.');
-  receiver.respond(() => undefined);
-  receiver.clear();
+  say(
+    'The next run sends that batch again, the same bytes under the same Idempotency-Key, then what is left. Nothing twice.',
+  );
   await tamhrSync('run', 0);
-  expect('what was sent', callsOf(), '3000');
+  expect('users at the receiver', receiver.accepted('/users').size, ROWS.Users);
+  expect('the most often that a user was taken', Math.max(...timesTaken()), 1);
+
+  say('A new night with 500 more users. The receiver refuses one of them: it is found, and the other 499 go through.');
+  await addUsers(500);
+  receiver.respond((_, rows) => (rows.some((row) => row.NoReg === BAD_NO_REG) ? { status: 422 } : undefined));
+  await tamhrSync('run --entity Users', 1);
+  expect('users at the receiver', receiver.accepted('/users').size, ROWS.Users + 499);
+  await tamhrSync('failures list', 0);
+
+  say('The receiver learns to take it.');
+  receiver.respond(() => undefined);
+  await tamhrSync('failures retry --entity Users', 0);
+  await tamhrSync('run --entity Users', 0);
+  expect('users at the receiver', receiver.accepted('/users').size, ROWS.Users + 500);
+  expect('the most often that a user was taken', Math.max(...timesTaken()), 1);
 
   say('What an administrator sees in the morning.');
   await tamhrSync('status', 0);
