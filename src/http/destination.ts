@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { Dispatcher } from 'undici';
 import type { Auth, DestinationConfig } from '../sync/entity.ts';
-import { maskValues } from '../sync/mask.ts';
+import { maskValues, maskValuesInEach } from '../sync/mask.ts';
 import type { Attempt, Batch, Destination, RejectedRow } from '../sync/ports.ts';
 import { readBody } from './answer-body.ts';
 import { answerText } from './answer-text.ts';
@@ -102,9 +102,12 @@ export function createDestination(config: DestinationConfig, { version, redact }
       const text = await readBody(response, maxReportBytes(config));
       const rows = rejectedRows(text, batch.keys, config.rejectedRows);
       if (rows.length === 0) return {};
-      const payloads = payloadsOf(batch);
-      const masked = (row: RejectedRow) => maskValues(redact(row.reason), payloads.slice(row.index, row.index + 1));
-      return { rejected: rows.map((row) => ({ ...row, reason: masked(row) })) };
+      // A reason may quote another row: "the same as …".
+      const reasons = maskValuesInEach(
+        rows.map(({ reason }) => redact(reason)),
+        payloadsOf(batch),
+      );
+      return { rejected: rows.map((row, index) => ({ ...row, reason: reasons[index] as string })) };
     } catch (error) {
       const why = error instanceof UnclearReportError ? error.message : whyNoAnswer(error);
       return { error: failure(status, `what it says of its rows could not be understood: ${redact(why)}`) };

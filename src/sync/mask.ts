@@ -32,13 +32,22 @@ const EMAIL = /[\p{L}\p{N}._%+'&/=~-]{1,64}(?:@|%40)[\p{L}\p{N}](?:[\p{L}\p{N}.-
  * Pass the whole text: half a value is not recognised. Time is linear in payloads and text.
  */
 export function maskValues(text: string, payloads: readonly string[]): string {
-  const hidden = new Uint8Array(text.length);
-  const readings = readingsOf(text);
+  return maskValuesInEach([text], payloads)[0] as string;
+}
+
+/** As maskValues for each of the texts, in the time of one look through the payloads. */
+export function maskValuesInEach(texts: readonly string[], payloads: readonly string[]): string[] {
+  const readings = texts.map(readingsOf);
   const pieces = new Set<string>();
-  for (const { text } of readings) {
+  for (const { text } of readings.flat()) {
     for (let at = 0; at + MIN_STRING <= text.length; at++) pieces.add(text.slice(at, at + MIN_STRING));
   }
   const values = valuesMadeOf(pieces, payloads);
+  return texts.map((text, index) => maskedText(text, readings[index] as Reading[], values));
+}
+
+function maskedText(text: string, readings: readonly Reading[], values: Values): string {
+  const hidden = new Uint8Array(text.length);
   for (const reading of readings) hideValues(reading, values, hidden);
   for (const reading of readings) {
     for (const { index, 0: address } of reading.text.matchAll(EMAIL))

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { maskQuoted, maskValues } from '../../src/sync/mask.ts';
+import { maskQuoted, maskValues, maskValuesInEach } from '../../src/sync/mask.ts';
 
 const ROW = JSON.stringify({
   Code: '6f9619ff-8b86-d011-b42d-00c04fc964ff',
@@ -183,4 +183,13 @@ test('SQL errors keep the names of objects and lose the values', () => {
     [50000, "It can't be: nvarchar(50) doesn't hold 'Bu", "It can't be: nvarchar(50) doesn't hold '***"],
   ];
   for (const [number, text, masked] of errors) assert.equal(maskQuoted(text), masked, String(number));
+});
+
+test('a text is masked for the values of every row, each text for itself', () => {
+  const payloads = ['{"Name":"Siti Aminah"}', '{"Name":"Budi Santoso"}'];
+  assert.deepEqual(maskValuesInEach(['the same as Budi Santoso', 'Siti Aminah is unknown', 'no e-mail'], payloads), [
+    'the same as ***',
+    '*** is unknown',
+    'no e-mail',
+  ]);
 });
