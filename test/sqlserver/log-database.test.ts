@@ -4,6 +4,7 @@ import { before, describe, it, type TestContext } from 'node:test';
 import { createLogDatabase } from '../../src/sqlserver/log-database.ts';
 import { migrate } from '../../src/sqlserver/migrate.ts';
 import { createPool } from '../../src/sqlserver/pool.ts';
+import type { SyncError } from '../../src/sync/errors.ts';
 import type { EntityLock, LockHolder, LogDatabase, RunStart, RunSummary } from '../../src/sync/ports.ts';
 import { itOnStandIn, useSqlServer } from '../support/sqlserver.ts';
 import { batchOf, entityNamed, settingsOf } from './fixture.ts';
@@ -122,26 +123,67 @@ describe('the log database', () => {
       assert.equal((await runRow(run.runId))?.State, 'running');
     });
 
-    itOnStandIn(
-      'until the connection is lost: then it says so, another run may take over, and this one writes nothing',
-      async () => {
-        const [first, second] = [await open(), await open()];
-        const lock = await first.lock(entityNamed('Lost'), randomUUID());
-        isLock(lock);
-        assert.equal(lock.lost.aborted, false);
-        const lost = new Promise((resolve) => lock.lost.addEventListener('abort', resolve));
-        server.standIn.dropConnections();
-        await lost;
-        await lock.ledger.reserve(batchOf(['1']));
-        const taken = await second.lock(entityNamed('Lost'), randomUUID());
-        isLock(taken);
-        await assert.rejects(lock.ledger.reserve(batchOf(['2'])), { code: 'LOCK_LOST' });
-        await lock.release();
-        await taken.ledger.reserve(batchOf(['3']));
-        await first.close();
-        await second.close();
-      },
-    );
+    itOnStandIn('and takes it again where the connection is lost', async () => {
+      const [first, second] = [await open(), await open()];
+      const lock = await first.lock(entityNamed('Retaken'), randomUUID());
+      isLock(lock);
+      const retaken = server.faults.add({ match: /SELECT e\.OwnerRunId/, action: { delayMs: 0 } });
+      server.standIn.dropConnections();
+      await retaken.struck;
+      await lock.ledger.reserve(batchOf(['1']));
+      assert.ok('heldBy' in (await second.lock(entityNamed('Retaken'), randomUUID())));
+      assert.equal(lock.lost.aborted, false);
+      await lock.release();
+      isLock(await second.lock(entityNamed('Retaken'), randomUUID()));
+      retaken.remove();
+      await first.close();
+      await second.close();
+    });
+
+    itOnStandIn('until another run has taken over: then it says so, and this one writes nothing', async () => {
+      const [first, second] = [await open(), await open()];
+      const lock = await first.lock(entityNamed('Lost'), randomUUID());
+      isLock(lock);
+      const lost = new Promise((resolve) => lock.lost.addEventListener('abort', resolve));
+      const retaking = server.faults.add({ match: /sp_getapplock/, on: 1, action: { hold: true } });
+      server.standIn.dropConnections();
+      await retaking.struck;
+      const taken = await second.lock(entityNamed('Lost'), randomUUID());
+      isLock(taken);
+      assert.equal(lock.lost.aborted, false);
+      retaking.remove();
+      await lost;
+      assert.equal((lock.lost.reason as SyncError).code, 'LOCK_LOST');
+      await assert.rejects(lock.ledger.reserve(batchOf(['2'])), { code: 'LOCK_LOST' });
+      await lock.release();
+      await taken.ledger.reserve(batchOf(['3']));
+      await first.close();
+      await second.close();
+    });
+
+    itOnStandIn('until it cannot be had again', async () => {
+      const first = await open();
+      const lock = await first.lock(entityNamed('Unreachable'), randomUUID());
+      isLock(lock);
+      const lost = new Promise((resolve) => lock.lost.addEventListener('abort', resolve));
+      const refused = server.faults.add({ match: /LOGIN/, action: { error: 18456 } });
+      server.standIn.dropConnections();
+      await lost;
+      assert.equal(refused.hits, 1);
+      refused.remove();
+      await lock.release();
+      await first.close();
+    });
+
+    itOnStandIn('and lets go of it when it is closed', async () => {
+      const first = await open();
+      isLock(await first.lock(entityNamed('Closed'), randomUUID()));
+      await first.close();
+      const second = await open();
+      const lock = await second.lock(entityNamed('Closed'), randomUUID());
+      isLock(lock);
+      await second.close();
+    });
 
     itOnStandIn('or fails as the log database does, and holds nothing', async () => {
       const [first, second] = [await open(), await open()];

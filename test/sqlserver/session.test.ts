@@ -147,6 +147,41 @@ describe('a session', () => {
     await session.close();
   });
 
+  itOnStandIn('is unusable where a server does not even confirm that a statement is cancelled', async () => {
+    const session = await open(undefined, { requestTimeoutMs: 100 });
+    const fault = server.faults.add({ match: /SELECT 47/, action: { hang: true } });
+    await assert.rejects(session.query('SELECT 47'), { code: 'ETIMEOUT' });
+    assert.equal(session.usable, false);
+    fault.remove();
+    await session.close();
+  });
+
+  itOnStandIn('gives up a bulk load that is not answered in time', async () => {
+    const session = await open(undefined, { requestTimeoutMs: 100 });
+    await session.batch('CREATE TABLE #t (n int NOT NULL)');
+    const fault = server.faults.add({ match: /INSERT BULK/i, action: { hold: true } });
+    await assert.rejects(session.bulkInsert('#t', [{ name: 'n', type: 'Int', nullable: false }], [[1]]), {
+      code: 'ETIMEOUT',
+    });
+    fault.remove();
+    await session.close();
+  });
+
+  itOnStandIn('is unusable where a commit or a bulk load is never answered', async () => {
+    for (const match of [/COMMIT/, /INSERT BULK/i]) {
+      const session = await open(undefined, { requestTimeoutMs: 100 });
+      const fault = server.faults.add({ match, action: { hang: true } });
+      const work = session.transaction(async () => {
+        await session.batch('CREATE TABLE #t (n int NOT NULL)');
+        await session.bulkInsert('#t', [{ name: 'n', type: 'Int', nullable: false }], [[1]]);
+      });
+      await assert.rejects(work, { code: 'ETIMEOUT' });
+      assert.equal(session.usable, false);
+      fault.remove();
+      await session.close();
+    }
+  });
+
   itOnStandIn('rejects what was under way when the connection is lost, and is unusable', async () => {
     const session = await open(undefined);
     const fault = server.faults.add({ match: /SELECT 45/, action: { drop: 'before' } });
