@@ -81,7 +81,7 @@ export interface StatusEntity {
 }
 
 /** A batch whose outcome is unknown. */
-export interface StatusBatch {
+interface StatusBatch {
   readonly batchId: string;
   readonly rows: number;
   readonly createdAt: string | null;
