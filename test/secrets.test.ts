@@ -43,6 +43,22 @@ describe('secrets and personal data', () => {
       body: JSON.stringify({ detail: `bad: ${JSON.stringify(call.headers)} ${call.body}` }),
     }));
     assert.equal((await run(['run', '--verbose'])).code, 2);
+    outputs.push(JSON.stringify(await server.query('log', 'SELECT * FROM dbo.TB_R_SYNC_FAILURE')));
+    await run(['failures', 'list']);
+    await run(['failures', 'list', '--json']);
+    const [letter] = await server.query('log', 'SELECT EntityId FROM dbo.TB_R_SYNC_FAILURE');
+    assert.equal((await run(['failures', 'show', '--key', String(letter?.EntityId)])).code, 0);
+    assert.equal((await run(['failures', 'retry'])).code, 0);
+    // Two rows in a batch: one is rejected, and the reason quotes the other.
+    job.receiver.respond((call) => {
+      const rows: { Name: string }[] = JSON.parse(call.body ?? '[]');
+      return {
+        status: 207,
+        body: JSON.stringify(rows.map(() => ({ status: 409, detail: `same as ${rows[0]?.Name}` }))),
+      };
+    });
+    assert.equal((await run(['run'])).code, 0);
+    assert.equal((await run(['failures', 'retry'])).code, 0);
     job.receiver.respond(() => ({ status: 500, body: `oops ${EMAIL.toUpperCase()} ${NAME} ${API_KEY}` }));
     assert.equal((await run(['run', '--json'])).code, 2);
     job.receiver.respond(() => undefined);
@@ -66,6 +82,7 @@ describe('secrets and personal data', () => {
     }
     const all = outputs.join('\n');
     assert.match(all, /HTTP 422/);
+    assert.match(all, /same as \*\*\*/);
     assert.match(all, /run\.log|batch 1 /);
     for (const secret of [PASSWORD, PASSWORD.replace('"', ''), API_KEY, HEADER, EMAIL, NAME, 'rahasia7']) {
       for (const form of [

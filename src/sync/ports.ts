@@ -184,7 +184,7 @@ export interface UnresolvedBatch {
 
 /** What speaks for it that an unresolved batch will never be taken as it is. */
 export interface Doubt {
-  /** Consecutive runs in which the first answer to its replay was 400 or 422. */
+  /** Consecutive runs in which the first answer to its replay was 400, 413 or 422. */
   readonly refusedRuns: number;
   /** Runs that ended with a 5xx for it while other batches of the entity were accepted. */
   readonly serverErrorRuns: number;

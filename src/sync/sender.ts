@@ -34,8 +34,9 @@ import { refusalError, schemaError } from './refusal.ts';
 import { createSearch, LARGE_BATCH_ROWS, type RefusedAlone, type Search, sameReason } from './search.ts';
 import type { Tally } from './tally.ts';
 
-/** Runs in a row whose first answer to the replay was 400 or 422, after which the batch counts as refused. */
+/** Runs in a row whose first answer to the replay was one of these, after which the batch counts as refused. */
 const REFUSED_RUNS = 2;
+const REFUSING = [400, 413, 422];
 
 /** The longest pause that a destination may ask for where the run has no deadline. */
 const LONGEST_WAIT_MS = 15 * 60_000;
@@ -106,7 +107,7 @@ type PieceSearch = Search<Piece, RefusedAlone & Refused>;
 interface UnknownBatch {
   readonly number: number;
   readonly attempts: readonly Attempt[];
-  /** A replay whose first answer was 400 or 422. */
+  /** A replay whose first answer was one of REFUSING. */
   readonly refusedFirst: boolean;
 }
 
@@ -356,13 +357,14 @@ export function createSender(
     );
     const delivery = await delivered(sent, { ambiguous: true });
     const { attempts, verdict } = delivery;
-    const refusedFirst = attempts[0]?.status === 400 || attempts[0]?.status === 422;
+    const firstStatus = attempts[0]?.status ?? 0;
+    const refusedFirst = REFUSING.includes(firstStatus);
     if (verdict !== 'unknown') return finish(sent, delivery);
     if (refusedFirst && doubt.refusedRuns + 1 >= REFUSED_RUNS) {
       warn(
-        `batch ${batch.id}: the first answer to its replay was HTTP ${attempts[0]?.status} in ${REFUSED_RUNS} runs in a row; it counts as refused, and rows of it that were taken nevertheless may be taken twice`,
+        `batch ${batch.id}: the first answer to its replay was HTTP ${firstStatus} in ${REFUSED_RUNS} runs in a row; it counts as refused, and rows of it that were taken nevertheless may be taken twice`,
       );
-      return takeApart({ sent, delivery: { ...delivery, verdict: 'halve' } });
+      return takeApart({ sent, delivery: { ...delivery, verdict: firstStatus === 413 ? 'shrink' : 'halve' } });
     }
     // The destination answers: what it says of one old batch is no reason to send it no others.
     if (!refusedFirst) breaker.failed();

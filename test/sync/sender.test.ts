@@ -244,7 +244,7 @@ describe('a replay', () => {
     assert.deepEqual([stored?.state, destination.sent.length], ['sending', 1]);
   });
 
-  for (const status of [400, 422]) {
+  for (const status of [400, 413, 422]) {
     test(`whose first answer is ${status} in two runs in a row counts as refused, with a warning`, async () => {
       const first = await replayed(status);
       assert.deepEqual(first.stored?.doubt, { refusedRuns: 1, serverErrorRuns: 0 });
