@@ -17,6 +17,8 @@ export type FaultAction =
   | { readonly delayMs: number }
   /** The statement waits until the fault is released, or the client cancels. */
   | { readonly hold: true }
+  /** The statement waits until the fault is released, and a client that cancels gets no answer before either. */
+  | { readonly hang: true }
   /** After this many rows the answer ends in the middle of the next one, and the connection is lost. */
   | { readonly truncateAfterRows: number }
   /** After this many rows nothing more comes, until the client cancels. */
@@ -132,8 +134,10 @@ const MESSAGES: Readonly<Record<number, readonly [severity: number, message: str
     14,
     "Violation of PRIMARY KEY constraint 'PK_T'. Cannot insert duplicate key in object 'dbo.T'. The duplicate key value is (1).",
   ],
+  3906: [16, 'Failed to update database "TAMHR_LOG" because the database is read-only.'],
   4060: [11, 'Cannot open database "missing" requested by the login. The login failed.'],
   4221: [16, "Login to read-secondary failed due to long wait on 'HADR_DATABASE_WAIT_FOR_TRANSITION_TO_VERSIONING'."],
+  9002: [17, "The transaction log for database 'TAMHR_LOG' is full due to 'LOG_BACKUP'."],
   10928: [16, 'Resource ID: 1. The request limit for the database is 60 and has been reached.'],
   10929: [
     16,

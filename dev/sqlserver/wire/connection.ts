@@ -474,4 +474,5 @@ function refusedLogin(number: number, message: string): SqlServerError {
 async function outlast({ action, released }: Strike, signal: AbortSignal): Promise<void> {
   if ('delayMs' in action) await sleep(action.delayMs, undefined, { signal }).catch(() => {});
   if ('hold' in action) await Promise.race([released, aborted(signal)]);
+  if ('hang' in action) await released;
 }

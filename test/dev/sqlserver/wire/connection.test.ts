@@ -452,6 +452,21 @@ describe('a connection of the stand-in', () => {
       await pending;
     });
 
+    it('lets a statement hang though the client cancels it', async () => {
+      const fault = faults.add({ match: /hanging/, action: { hang: true } });
+      let answered = false;
+      const pending = request(connection, 'hanging').finally(() => {
+        answered = true;
+      });
+      await fault.struck;
+      connection.cancel();
+      await new Promise((resolve) => setImmediate(resolve));
+      assert.equal(answered, false);
+      fault.release();
+      assert.equal((await pending).error?.code, 'ECANCEL');
+      await alive();
+    });
+
     it('refuses a login with its number', async () => {
       faults.add({ match: /^LOGIN TAMHR_LOG$/, action: { error: 40_613 } });
       const { numbers } = await refusedLogin(listener.port, {});
