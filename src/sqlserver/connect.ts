@@ -5,7 +5,7 @@ import { type ConnectionRole, connectError } from './connect-error.ts';
 import { createSession, type Session } from './session.ts';
 import { statementError } from './statement-error.ts';
 
-/** How long the server may take to confirm that a statement is cancelled. */
+/** How long the server may take, at most, to confirm that a statement is cancelled; then the connection is thrown away. */
 const CANCEL_TIMEOUT_MS = 5000;
 
 /**
@@ -70,7 +70,7 @@ function driverConfiguration(settings: ConnectionSettings): ConnectionConfigurat
       },
       connectTimeout: settings.connectTimeoutMs,
       requestTimeout: settings.requestTimeoutMs,
-      cancelTimeout: CANCEL_TIMEOUT_MS,
+      cancelTimeout: Math.min(CANCEL_TIMEOUT_MS, settings.requestTimeoutMs || CANCEL_TIMEOUT_MS),
       multiSubnetFailover: settings.multiSubnetFailover,
       readOnlyIntent: settings.readOnlyIntent,
       maxRetriesOnTransientErrors: 0,

@@ -65,7 +65,10 @@ export interface Session {
   close(): Promise<void>;
 }
 
-/** Wraps a logged-in connection. `requestTimeoutMs` is how long an answer may stall once it has begun. */
+/**
+ * Wraps a logged-in connection. `requestTimeoutMs` is how long an answer may stall once it has begun; until then the driver
+ * counts it.
+ */
 export function createSession(driver: Driver, connection: Connection, requestTimeoutMs: number): Session {
   const ended = new AbortController();
   let discarded = false;
@@ -92,7 +95,7 @@ export function createSession(driver: Driver, connection: Connection, requestTim
         signal?.removeEventListener('abort', cancel);
         if (!error) resolve({ columns, rows, rowCount: rowCount ?? 0 });
         else if (signal?.aborted) reject(aborted(signal));
-        else if (stalled) reject(new driver.RequestError(`No data for ${requestTimeoutMs} ms`, 'ETIMEOUT'));
+        else if (stalled) reject(timedOut(driver, requestTimeoutMs));
         else reject(withCode(driver, error));
       });
       const watchdog = createWatchdog(requestTimeoutMs, () => {
@@ -102,7 +105,7 @@ export function createSession(driver: Driver, connection: Connection, requestTim
       const cancel = () => request.cancel();
       request.on('columnMetadata', (metadata) => {
         columns = metadata as readonly ColumnDescription[];
-        watchdog.start();
+        watchdog.progress();
       });
       request.on('row', (cells: readonly { readonly value: Cell }[]) => {
         watchdog.progress();
@@ -114,12 +117,31 @@ export function createSession(driver: Driver, connection: Connection, requestTim
         request.addParameter(name, driver.TYPES[type], value, length === undefined ? {} : { length });
       }
       signal?.addEventListener('abort', cancel, { once: true });
+      watchdog.start();
       send(request);
     });
   }
 
+  /** The driver's timeout ends with the answer's first byte; what stalls after it, throws the connection away. */
   const called = (call: Call) =>
-    new Promise<void>((resolve, reject) => call((error) => (error ? reject(withCode(driver, error)) : resolve())));
+    new Promise<void>((resolve, reject) => {
+      let stalled = false;
+      const watchdog = createWatchdog(requestTimeoutMs, () => {
+        stalled = true;
+        discard();
+      });
+      const settle = (error?: Error | null) => {
+        watchdog.stop();
+        if (!error) resolve();
+        else reject(stalled ? timedOut(driver, requestTimeoutMs) : withCode(driver, error));
+      };
+      watchdog.start();
+      try {
+        call(settle);
+      } catch (error) {
+        settle(error as Error);
+      }
+    });
 
   /** Nobody knows in what state a failed call leaves the connection. */
   const calledOrDiscarded = (call: Call) =>
@@ -183,6 +205,10 @@ function withCode(driver: Driver, error: Error): Error {
   return known ? error : new driver.RequestError(error.message, 'ESOCKET', { cause: error });
 }
 
+function timedOut(driver: Driver, timeoutMs: number): Error {
+  return new driver.RequestError(`No data for ${timeoutMs} ms`, 'ETIMEOUT');
+}
+
 function aborted(signal: AbortSignal): Error {
   const error = new Error('The statement was cancelled', { cause: signal.reason });
   error.name = 'AbortError';
@@ -199,11 +225,11 @@ function createWatchdog(timeoutMs: number, stalled: () => void) {
   return {
     start() {
       moved = true;
-      if (timeoutMs > 0)
-        timer ??= setInterval(() => {
-          if (!moved) stalled();
-          moved = false;
-        }, timeoutMs);
+      if (timeoutMs === 0) return;
+      timer = setInterval(() => {
+        if (!moved) stalled();
+        moved = false;
+      }, timeoutMs);
     },
     progress() {
       moved = true;
