@@ -1,11 +1,12 @@
 /** `tamhr-sync failures list | show | retry | discard`: the dead letters, rows that cannot be sent by themselves. */
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import type { Config } from '../config/config.ts';
 import type { FailuresTextOptions } from '../report/failures-text.ts';
 import type { DeadLetterFilter, DeadLetterList, DeadLetterStore } from '../sync/dead-letters.ts';
 import { SyncError } from '../sync/errors.ts';
 import type { CommandContext } from './context.ts';
 import { entityOption, selectEntities } from './entities.ts';
+import { positiveInteger } from './positive-integer.ts';
 
 /** Dead letters that are listed, unless --limit says otherwise. */
 const LISTED = 100;
@@ -148,12 +149,4 @@ async function textOptions({ io: { stdout, env } }: CommandContext, config: Conf
     colour: wantsColour(stdout, env),
     timeZone: config.schedule?.timeZone ?? 'UTC',
   };
-}
-
-function positiveInteger(text: string): number {
-  const value = Number(text);
-  if (!/^[0-9]+$/.test(text) || !Number.isSafeInteger(value) || value < 1) {
-    throw new InvalidArgumentError('Expected a whole number from 1 on.');
-  }
-  return value;
 }

@@ -10,6 +10,7 @@ import type { RunObserver, RunSummary } from '../sync/ports.ts';
 import { VERSION } from '../version.ts';
 import type { CommandContext } from './context.ts';
 import { entityOption, selectEntities } from './entities.ts';
+import { positiveInteger } from './positive-integer.ts';
 import { watchSignals } from './signals.ts';
 
 interface RunCommandOptions {
@@ -198,12 +199,4 @@ function both(first: RunObserver, second: RunObserver): RunObserver {
 function timeOfDay(text: string): string {
   if (/^([01]?\d|2[0-3]):[0-5]\d$/.test(text)) return text;
   throw new InvalidArgumentError('Expected a time of day such as 05:30.');
-}
-
-function positiveInteger(text: string): number {
-  const value = Number(text);
-  if (!/^[0-9]+$/.test(text) || !Number.isSafeInteger(value) || value < 1) {
-    throw new InvalidArgumentError('Expected a whole number from 1 on.');
-  }
-  return value;
 }

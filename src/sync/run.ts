@@ -4,6 +4,7 @@ import { createRetryBudget, type RetryBudget } from './delivery.ts';
 import type { Entity } from './entity.ts';
 import { SyncError } from './errors.ts';
 import { exitCodeOfRun } from './exit-codes.ts';
+import { lockHeld } from './lock-held.ts';
 import type {
   Destination,
   EntityLock,
@@ -205,16 +206,6 @@ async function release(lock: EntityLock): Promise<void> {
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
   }
-}
-
-function lockHeld(entity: Entity, { runId, host, processId, since }: LockHolder): SyncError {
-  const who = host === undefined ? 'another run' : `run ${runId} on ${host} (process ${processId})`;
-  const when = since === undefined ? '' : ` since ${since.toISOString()}`;
-  return new SyncError(
-    'LOCK_HELD',
-    `${entity.name}: ${who} has been syncing it${when}.`,
-    'Wait until that run has ended, or stop it; its lock ends with it.',
-  );
 }
 
 function lockLost(entity: Entity): SyncError {
