@@ -1,4 +1,5 @@
 /** `status` for people: tables where the terminal is wide, stacked blocks where it is narrow; no line is longer than it. */
+import type { RunCounts } from '../sync/history.ts';
 import { type Paint, painter, type Style } from './colour.ts';
 import { formatCount, formatDuration, formatQuantity, timeFormatter, withStatus } from './format.ts';
 import type { StatusDocument, StatusEntity, StatusRun, StatusWarning } from './status-json.ts';
@@ -84,7 +85,7 @@ function entityLines(entities: readonly StatusEntity[], view: View): string[] {
       outcomeCell(entity),
       lastRun === null ? '' : formatCount(lastRun.counts.rowsAccepted),
       formatCount(entity.trackedRows),
-      lastRun === null ? '' : batchesOf(entity),
+      lastRun === null ? '' : batchesOf(lastRun.counts),
       successCell(entity, view),
       errorOf(entity, view),
     ];
@@ -117,7 +118,7 @@ function entityBlock(entity: StatusEntity, spaced: boolean, view: View): string[
       'sent',
       lastRun === null ? `${formatCount(trackedRows)} in all` : `${sent}, ${formatCount(trackedRows)} in all`,
     ),
-    ...(lastRun === null ? [] : [line('batches', batchesOf(entity))]),
+    ...(lastRun === null ? [] : [line('batches', batchesOf(lastRun.counts))]),
     line('last success', successCell(entity, view)),
     ...(entity.lastError === null ? [] : wrap(cut(errorOf(entity, view), 3 * room), width, label('last error'))),
   ];
@@ -137,8 +138,7 @@ function outcomeCell({ lastRun }: StatusEntity): TableCell {
   return outcome === 'done' ? { text, style: 'green' } : text;
 }
 
-function batchesOf({ lastRun }: StatusEntity): string {
-  const { batchesAccepted = 0, batchesRefused = 0, batchesUnresolved = 0 } = lastRun?.counts ?? {};
+function batchesOf({ batchesAccepted, batchesRefused, batchesUnresolved }: RunCounts): string {
   const open = batchesUnresolved > 0 ? `, ${formatCount(batchesUnresolved)} open` : '';
   return `${formatCount(batchesAccepted)} ok, ${formatCount(batchesRefused)} failed${open}`;
 }
@@ -181,7 +181,7 @@ function runLines(runs: readonly StatusRun[], view: View): string[] {
       endCell(run),
       counts === null ? '' : formatCount(counts.rowsAccepted),
       counts === null ? '' : formatCount(counts.rowsRefused),
-      counts === null ? '' : `${formatCount(counts.batchesAccepted)} ok, ${formatCount(counts.batchesRefused)} failed`,
+      counts === null ? '' : batchesOf(counts),
       printable(run.host),
       String(run.processId),
       printable(run.version),
