@@ -17,7 +17,7 @@ export type FaultAction =
   | { readonly delayMs: number }
   /** The statement waits until the fault is released, or the client cancels. */
   | { readonly hold: true }
-  /** The statement waits until the fault is released, and a client that cancels gets no answer before either. */
+  /** The statement waits until the fault is released or the connection ends; a client that cancels gets no answer either. */
   | { readonly hang: true }
   /** After this many rows the answer ends in the middle of the next one, and the connection is lost. */
   | { readonly truncateAfterRows: number }

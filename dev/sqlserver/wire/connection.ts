@@ -2,6 +2,7 @@
  * One client's connection, from its first byte to its last: PRELOGIN, TLS, LOGIN7, then a loop of one message and its
  * answer. Bytes that no client would send close the connection and nothing else.
  */
+import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -436,6 +437,7 @@ export class Connection {
       }
       if ('drop' in action && action.drop === 'before') throw new ConnectionLost(false);
       if ('truncateAfterRows' in action || 'stallAfterRows' in action) reply.breakRows(action);
+      if ('hang' in action) await Promise.race([strike.released, once(this.#socket, 'close')]);
       await outlast(strike, signal);
     }
     if (signal.aborted) return;
@@ -474,5 +476,4 @@ function refusedLogin(number: number, message: string): SqlServerError {
 async function outlast({ action, released }: Strike, signal: AbortSignal): Promise<void> {
   if ('delayMs' in action) await sleep(action.delayMs, undefined, { signal }).catch(() => {});
   if ('hold' in action) await Promise.race([released, aborted(signal)]);
-  if ('hang' in action) await released;
 }
