@@ -12,7 +12,7 @@ interface Explanation {
 
 /**
  * The SyncError (SOURCE_UNAVAILABLE or LOG_DATABASE_UNAVAILABLE) of a failed connect. `serverNumber` is the number of the
- * server's own error message, where it sent one: the driver does not keep it.
+ * server's own error message, where it sent one: the driver does not keep it, so its error gets it here.
  */
 export function connectError(
   error: unknown,
@@ -21,6 +21,7 @@ export function connectError(
   serverNumber: number | undefined,
 ): SyncError {
   const { what, hint } = explain(error, settings, serverNumber);
+  if (error instanceof Error && serverNumber !== undefined) Object.assign(error, { number: serverNumber });
   return new SyncError(`${role}_UNAVAILABLE`, `Connection ${settings.name}: ${what}.`, hint, { cause: error });
 }
 

@@ -5,37 +5,50 @@ import { lockHeld } from '../sync/lock-held.ts';
 import type { EntityIdentity, EntityLock, LockHolder } from '../sync/ports.ts';
 import { acquireAppLock, entityLock, releaseAppLock } from './app-lock.ts';
 import { connect } from './connect.ts';
-import { createLedger } from './ledger.ts';
+import { createLedger, takenOver } from './ledger.ts';
 import { guid, nvarchar } from './parameters.ts';
 import type { Pool } from './pool.ts';
 import type { Session } from './session.ts';
 import { statementError } from './statement-error.ts';
 import { ENTITY_TYPE_LENGTH } from './tracking.ts';
+import { isTransient } from './transient.ts';
 
 /** The connection that holds the locks: none of the pool's, which come and go. */
 export interface LockConnection {
-  /** `work` rejects with SyncError LOG_DATABASE_*. */
+  /** One caller at a time. `work` rejects with SyncError LOG_DATABASE_*. */
   use<T>(work: (session: Session) => Promise<T>): Promise<T>;
+  /** Aborts when it is closed for good. */
+  readonly closed: AbortSignal;
   close(): Promise<void>;
 }
 
 /** Opens nothing until it is used. */
 export function createLockConnection(settings: ConnectionSettings): LockConnection {
+  const closed = new AbortController();
   let session: Session | undefined;
   return {
+    closed: closed.signal,
     async use(work) {
       if (!session?.usable) session = await connect(settings, 'LOG_DATABASE');
       try {
+        closed.signal.throwIfAborted();
         return await work(session);
       } catch (error) {
+        if (closed.signal.aborted || isTransient(error)) await session.close();
         throw statementError(error, 'LOG_DATABASE', settings.name);
       }
     },
     async close() {
+      closed.abort();
       await session?.close();
     },
   };
 }
+
+/** The lock is held, and perhaps by a connection of this run that the server does not know to be dead. */
+class StillHeld extends Error {}
+
+const isStillHeld = (error: unknown) => error instanceof StillHeld;
 
 /** LogDatabase.lock of ports.ts. */
 export async function lockEntity(
@@ -44,10 +57,33 @@ export async function lockEntity(
   entity: EntityIdentity,
   runId: string,
 ): Promise<EntityLock | { readonly heldBy: LockHolder }> {
+  const session = await acquire(pool, locks, entity, runId);
+  if (session === undefined) {
+    return { heldBy: await pool.repeating((session) => readHolder(session, entity.trackingLabels[0])) };
+  }
+  const ledger = createLedger(pool, { entity, runId, host: hostname() });
+  const lock: EntityLock = { ledger, ...keep(pool, locks, entity, runId, session) };
+  await ledger.rehearseSettle().catch(async (error) => {
+    // Where this fails too, it has closed the connection that holds the lock.
+    await lock.release().catch(() => {});
+    throw error;
+  });
+  return lock;
+}
+
+/** Takes lock and ownership; undefined where another run has the lock. */
+async function acquire(
+  pool: Pool,
+  locks: LockConnection,
+  entity: EntityIdentity,
+  runId: string,
+): Promise<Session | undefined> {
   const entityType = entity.trackingLabels[0];
-  const resource = entityLock(entityType);
-  const session = await locks.use(async (session) => {
-    if (!(await acquireAppLock(session, resource, 0))) return undefined;
+  const attempt = async (session: Session, isRepeat: boolean) => {
+    if (!(await acquireAppLock(session, entityLock(entityType), 0))) {
+      if (isRepeat) throw new StillHeld();
+      return undefined;
+    }
     try {
       await takeOwnership(session, entityType, runId);
       return session;
@@ -55,28 +91,74 @@ export async function lockEntity(
       await session.close();
       throw error;
     }
+  };
+  const acquired = pool.repeat((isRepeat) => locks.use((session) => attempt(session, isRepeat)), { also: isStillHeld });
+  return acquired.catch((error) => {
+    if (isStillHeld(error)) return undefined;
+    throw error;
   });
-  if (session === undefined) return { heldBy: await locks.use((session) => readHolder(session, entityType)) };
-  const ledger = createLedger(pool, { entity, runId, host: hostname() });
-  const lock: EntityLock = {
-    ledger,
-    lost: session.ended,
+}
+
+/** Keeps the lock, and takes it again where its connection is lost: docs/decisions/0009-lock-is-taken-again.md. */
+function keep(
+  pool: Pool,
+  locks: LockConnection,
+  entity: EntityIdentity,
+  runId: string,
+  first: Session,
+): Pick<EntityLock, 'lost' | 'release'> {
+  const entityType = entity.trackingLabels[0];
+  const resource = entityLock(entityType);
+  const lost = new AbortController();
+  const released = new AbortController();
+  const over = AbortSignal.any([released.signal, locks.closed]);
+  let session = first;
+  let retaking: Promise<void> = Promise.resolve();
+
+  function hold(held: Session): void {
+    session = held;
+    const again = () => {
+      if (!over.aborted) retaking = retake();
+    };
+    if (held.ended.aborted) again();
+    else held.ended.addEventListener('abort', again, { once: true });
+  }
+
+  async function retake(): Promise<void> {
+    try {
+      hold(await pool.repeat(() => locks.use(takeAgain), { signal: over, also: isStillHeld }));
+    } catch (error) {
+      lost.abort(error);
+    }
+  }
+
+  async function takeAgain(session: Session): Promise<Session> {
+    const acquired = await acquireAppLock(session, resource, 0);
+    const { runId: owner } = await readHolder(session, entityType);
+    if (owner !== runId) {
+      await session.close();
+      throw takenOver(entity);
+    }
+    if (!acquired) throw new StillHeld();
+    return session;
+  }
+
+  hold(first);
+  return {
+    lost: lost.signal,
     async release() {
+      released.abort();
+      await retaking;
       try {
-        await pool.withSession((session) => giveUpOwnership(session, entityType, runId));
-        if (session.usable) await locks.use(() => releaseAppLock(session, resource));
+        await pool.repeating((session) => giveUpOwnership(session, entityType, runId));
+        // Where that fails, the lock ends with its connection.
+        if (session.usable) await locks.use((used) => releaseAppLock(used, resource)).catch(() => session.close());
       } catch (error) {
         await session.close();
         throw error;
       }
     },
   };
-  await ledger.rehearseSettle().catch(async (error) => {
-    // Where this fails too, it has closed the connection that holds the lock.
-    await lock.release().catch(() => {});
-    throw error;
-  });
-  return lock;
 }
 
 /**

@@ -26,6 +26,10 @@ import { ERROR_NUMBERS, errorNumber, errorText, isDuplicateKey, isPermissionErro
 import { packBatch } from './stored-batch.ts';
 import { fill } from './temporary-table.ts';
 import { ENTITY_TYPE_LENGTH, KEYS, labelParameters } from './tracking.ts';
+import { isTransient } from './transient.ts';
+
+/** For what a destination has answered: not to store it means to send the batch again. */
+const PATIENTLY = { patient: true } as const;
 
 /** Whose ledger it is, and which run writes into it. */
 export interface LedgerOwner {
@@ -61,12 +65,7 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
        WHERE EntityType = @entityType AND OwnerRunId = @run`,
       { entityType, run, maxBatchRows: int(maxBatchRows ?? null) },
     );
-    if (rowCount === 1) return;
-    throw new SyncError(
-      'LOCK_LOST',
-      `${entity.name}: another run has taken it over, since the lock of this one was lost.`,
-      'See why the connection to the log database was closed; the other run goes on from here.',
-    );
+    if (rowCount !== 1) throw takenOver(entity);
   }
 
   /** #tamhr_keys into TB_R_SYNC_TRACKING: rows that are there keep their label, new ones get the first. */
@@ -146,30 +145,34 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
           if (letters.length > 0) await writeLetters(session, entityType, run);
           await log(session, batch, outcome, letters.length);
         });
-      });
+      }, PATIENTLY);
       return newLetters ?? 0;
     },
 
     async split(batch, outcome, halves, maxBatchRows) {
       const stored = await Promise.all(halves.map(async (half) => ({ half, packed: await packBatch(half) })));
-      await pool.repeating((session) =>
-        session.transaction(async () => {
-          await requireOwnership(session, maxBatchRows);
-          if (!(await endBatch(session, batch, outcome, run))) return;
-          for (const { half, packed } of stored) {
-            await insertBatch(session, half, packed, { run, entityType, parentId: batch.id });
-          }
-          await log(session, batch, outcome);
-        }),
+      await pool.repeating(
+        (session) =>
+          session.transaction(async () => {
+            await requireOwnership(session, maxBatchRows);
+            if (!(await endBatch(session, batch, outcome, run))) return;
+            for (const { half, packed } of stored) {
+              await insertBatch(session, half, packed, { run, entityType, parentId: batch.id });
+            }
+            await log(session, batch, outcome);
+          }),
+        PATIENTLY,
       );
     },
 
     async keepUnknown(batch, outcome, doubt) {
-      await pool.repeating((session) =>
-        session.transaction(async () => {
-          await requireOwnership(session);
-          if (await recordUnknown(session, batch, outcome, doubt, run)) await log(session, batch, outcome);
-        }),
+      await pool.repeating(
+        (session) =>
+          session.transaction(async () => {
+            await requireOwnership(session);
+            if (await recordUnknown(session, batch, outcome, doubt, run)) await log(session, batch, outcome);
+          }),
+        PATIENTLY,
       );
     },
 
@@ -222,10 +225,19 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
   };
 }
 
+/** The SyncError LOCK_LOST of a run whose entity belongs to another one now. */
+export function takenOver(entity: EntityIdentity): SyncError {
+  return new SyncError(
+    'LOCK_LOST',
+    `${entity.name}: another run has taken it over, since the lock of this one was lost.`,
+    'See why the connection to the log database was closed; the other run goes on from here.',
+  );
+}
+
 /** What writing into a table failed with, where the server said so; else as it is. */
 function writeError(error: unknown, table: string, entity: EntityIdentity, connectionName: string): unknown {
   const number = errorNumber(error);
-  if (number === undefined) return error;
+  if (number === undefined || isTransient(error)) return error;
   const isMissing = number === ERROR_NUMBERS.invalidObject || number === ERROR_NUMBERS.invalidColumn;
   return new SyncError(
     isMissing ? 'LOG_DATABASE_NOT_MIGRATED' : 'LOG_DATABASE_REFUSED',

@@ -5,15 +5,16 @@ import { requireMigrated } from './migrate.ts';
 import { guid, int, nvarchar } from './parameters.ts';
 import type { Pool } from './pool.ts';
 import { createReadOnlyLedger } from './read-only-ledger.ts';
+import { isDuplicateKey } from './statement-error.ts';
 
 /** `pool` lends the connections for everything but the locks, and is closed with the rest. */
 export function createLogDatabase(pool: Pool): LogDatabase {
   const locks = createLockConnection(pool.settings);
   return {
     async startRun({ runId, host, processId, version, arguments: commandLine }) {
-      await pool.withSession(async (session) => {
+      await pool.repeating(async (session, isRepeat) => {
         await requireMigrated(session, pool.settings.name);
-        await session.query(
+        const stored = session.query(
           `INSERT INTO dbo.TB_R_SYNC_RUN (RunId, StartedAt, State, Host, ProcessId, Version, Arguments)
            VALUES (@run, SYSUTCDATETIME(), N'running', @host, @processId, @version, @arguments)`,
           {
@@ -24,10 +25,13 @@ export function createLogDatabase(pool: Pool): LogDatabase {
             arguments: nvarchar(commandLine, 4000),
           },
         );
+        await stored.catch((error) => {
+          if (!isRepeat || !isDuplicateKey(error)) throw error;
+        });
       });
     },
     async finishRun(runId, state, exitCode, summary) {
-      await pool.withSession((session) =>
+      await pool.repeating((session) =>
         session.query(
           `UPDATE dbo.TB_R_SYNC_RUN
            SET FinishedAt = SYSUTCDATETIME(), State = @state, ExitCode = @exitCode, Summary = @summary

@@ -5,6 +5,7 @@ import type { EntityIdentity, LogDatabase, Source } from '../sync/ports.ts';
 import { readHistory } from './history.ts';
 import { createLogDatabase } from './log-database.ts';
 import { createPool, type Pool } from './pool.ts';
+import type { FaultPolicy } from './repeat.ts';
 import { createSource, type SourceEntity } from './source.ts';
 
 /** A page is read at a time, and a count beside it. */
@@ -23,10 +24,14 @@ export interface SqlServer {
   close(): Promise<void>;
 }
 
-/** `connections` by their names in the configuration; `logConnection` holds the log database. */
+/**
+ * `connections` by their names in the configuration; `logConnection` holds the log database. Without `faults` nothing is
+ * tried again.
+ */
 export function openSqlServer(
   connections: Readonly<Record<string, ConnectionSettings>>,
   logConnection: string,
+  faults?: FaultPolicy,
 ): SqlServer {
   const settingsOf = (name: string): ConnectionSettings => {
     const settings = connections[name];
@@ -34,7 +39,7 @@ export function openSqlServer(
     return settings;
   };
   const sources = new Map<string, Pool>();
-  const logPool = createPool(settingsOf(logConnection), 'LOG_DATABASE', LOG_CONNECTIONS);
+  const logPool = createPool(settingsOf(logConnection), 'LOG_DATABASE', LOG_CONNECTIONS, faults);
   const logDatabase = createLogDatabase(logPool);
   return {
     logDatabase,
@@ -42,7 +47,7 @@ export function openSqlServer(
       const name = entity.source.connection;
       let pool = sources.get(name);
       if (pool === undefined) {
-        pool = createPool(settingsOf(name), 'SOURCE', SOURCE_CONNECTIONS);
+        pool = createPool(settingsOf(name), 'SOURCE', SOURCE_CONNECTIONS, faults);
         sources.set(name, pool);
       }
       return createSource(pool, entity, columns);

@@ -30,14 +30,15 @@ export function createSource(pool: Pool, entity: SourceEntity, columns?: readonl
   };
 
   /** Errors of the server's are told in terms of the entity. */
-  async function onSession<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    return pool.withSession(async (session) => {
+  async function onSession<T>(work: (session: Session) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const translated = async (session: Session) => {
       try {
         return await work(session);
       } catch (error) {
         throw sourceError(error, entity, pool.settings.name);
       }
-    });
+    };
+    return pool.repeating(translated, signal && { signal });
   }
 
   return {
@@ -47,7 +48,10 @@ export function createSource(pool: Pool, entity: SourceEntity, columns?: readonl
     async page(from, limit, signal) {
       const { columns, key } = await description();
       const { sql, parameters } = pageStatement(entity, columns, key, from);
-      const { rows } = await onSession((session) => session.query(sql, { limit: int(limit), ...parameters }, signal));
+      const { rows } = await onSession(
+        (session) => session.query(sql, { limit: int(limit), ...parameters }, signal),
+        signal,
+      );
       return convertCells(rows, columns);
     },
     async count(atMost) {
