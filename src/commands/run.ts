@@ -90,6 +90,7 @@ async function runConfigured(context: CommandContext, config: Config, options: R
         ...until,
         dryRun: options.dryRun === true,
         resolveOnly: options.resolveOnly === true,
+        tryBatchSize: options.batchSize !== undefined,
         maxRetries: config.run.maxRetries,
         countRows: observer.showsTotals,
         stop: signals.stop,

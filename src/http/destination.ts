@@ -5,7 +5,7 @@ import { gzip } from 'node:zlib';
 import type { Dispatcher } from 'undici';
 import type { Auth, DestinationConfig } from '../sync/entity.ts';
 import { maskValues, maskValuesInEach } from '../sync/mask.ts';
-import type { Attempt, Batch, Destination, RejectedRow } from '../sync/ports.ts';
+import type { Attempt, Batch, Destination } from '../sync/ports.ts';
 import { readBody } from './answer-body.ts';
 import { answerText } from './answer-text.ts';
 import { MAX_ANSWER_BYTES, maxReportBytes, notingWrite, openDispatcher } from './dispatcher.ts';

@@ -81,11 +81,11 @@ function outcomeParameters(outcome: Outcome): Parameters {
   };
 }
 
-/** BatchIds of what is `sending` under any of the labels, oldest first. */
+/** BatchIds of what is `sending` under any of the labels: those tried in the fewest runs first, of these the oldest. */
 export async function unresolvedIds(session: Session, labels: Parameters): Promise<readonly string[]> {
   const { rows } = await session.query(
     `SELECT BatchId FROM dbo.TB_R_SYNC_BATCH
-     WHERE EntityType IN (${placeholders(labels)}) AND State = N'sending' ORDER BY CreatedAt, BatchId`,
+     WHERE EntityType IN (${placeholders(labels)}) AND State = N'sending' ORDER BY RunsTried, CreatedAt, BatchId`,
     labels,
   );
   return rows.map(([id]) => id as string);

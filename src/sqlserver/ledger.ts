@@ -57,13 +57,12 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
 
   /**
    * Every writing transaction begins with this: it fails when another run has taken the entity over, and holds it up until
-   * the end. `maxBatchRows` is remembered where it is given.
+   * the end.
    */
-  async function requireOwnership(session: Session, maxBatchRows?: number): Promise<void> {
+  async function requireOwnership(session: Session): Promise<void> {
     const { rowCount } = await session.query(
-      `UPDATE dbo.TB_R_SYNC_ENTITY SET MaxBatchRows = COALESCE(@maxBatchRows, MaxBatchRows)
-       WHERE EntityType = @entityType AND OwnerRunId = @run`,
-      { entityType, run, maxBatchRows: int(maxBatchRows ?? null) },
+      'UPDATE dbo.TB_R_SYNC_ENTITY SET LockedAt = LockedAt WHERE EntityType = @entityType AND OwnerRunId = @run',
+      { entityType, run },
     );
     if (rowCount !== 1) throw takenOver(entity);
   }
@@ -115,6 +114,16 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
       }
     },
 
+    async rememberMaxBatchRows(rows) {
+      await pool.repeating(async (session) => {
+        const { rowCount } = await session.query(
+          'UPDATE dbo.TB_R_SYNC_ENTITY SET MaxBatchRows = @rows WHERE EntityType = @entityType AND OwnerRunId = @run',
+          { entityType, run, rows: int(rows ?? null) },
+        );
+        if (rowCount !== 1) throw takenOver(entity);
+      });
+    },
+
     async reserve(batch) {
       const stored = await packBatch(batch);
       await pool.repeating(async (session, isRepeat) => {
@@ -149,12 +158,12 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
       return newLetters ?? 0;
     },
 
-    async split(batch, outcome, halves, maxBatchRows) {
+    async split(batch, outcome, halves) {
       const stored = await Promise.all(halves.map(async (half) => ({ half, packed: await packBatch(half) })));
       await pool.repeating(
         (session) =>
           session.transaction(async () => {
-            await requireOwnership(session, maxBatchRows);
+            await requireOwnership(session);
             if (!(await endBatch(session, batch, outcome, run))) return;
             for (const { half, packed } of stored) {
               await insertBatch(session, half, packed, { run, entityType, parentId: batch.id });

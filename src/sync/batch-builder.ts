@@ -22,8 +22,8 @@ export interface BatchBuilder {
   readonly rows: number;
   /** Whether a payload of this JSON can be in any batch. */
   fits(json: string): boolean;
-  /** Takes a row; returns the batch that is complete with it, or was complete before it. */
-  add(row: BatchRow): Batch | undefined;
+  /** Takes a row; returns the batches that are complete with it, or were complete before it: none, one or two. */
+  add(row: BatchRow): Batch[];
   /** The last, smaller batch, if rows are waiting. */
   flush(): Batch | undefined;
 }
@@ -58,12 +58,14 @@ export function createBatchBuilder(limits: BatchLimits, newId: () => string): Ba
     fits: (json) => Buffer.byteLength(json) + 2 <= maxBytes,
     add(row) {
       const length = Buffer.byteLength(row.json);
-      const before = rows.length > 0 && bytes + 1 + length + 1 > maxBytes ? flush() : undefined;
+      const isFull = rows.length >= limits.batchSize || bytes + 1 + length + 1 > maxBytes;
+      const complete = [isFull ? flush() : undefined];
       if (rows.length > 0) bytes += 1;
       offsets.push(bytes);
       rows.push(row);
       bytes += length;
-      return rows.length >= limits.batchSize ? flush() : before;
+      if (rows.length >= limits.batchSize) complete.push(flush());
+      return complete.filter((batch) => batch !== undefined);
     },
     flush,
   };

@@ -6,8 +6,10 @@ export interface Breaker {
   readonly reason: string | undefined;
   /** A batch was accepted. */
   passed(): void;
-  /** A batch failed for a reason that does not lie in its rows. */
+  /** A batch failed for a reason that does not lie in some of its rows. */
   failed(): void;
+  /** The replay of an old batch failed. By itself it opens nothing, but then one new batch that fails is enough. */
+  replayFailed(): void;
   /** Opens it. */
   open(reason: string): void;
 }
@@ -28,6 +30,9 @@ export function createBreaker(maxFailedBatches: number): Breaker {
       if (failures >= maxFailedBatches) {
         reason ??= `${failures} ${failures === 1 ? 'batch' : 'batches in a row'} failed`;
       }
+    },
+    replayFailed() {
+      failures = Math.min(failures + 1, maxFailedBatches - 1);
     },
     open(why) {
       reason ??= why;

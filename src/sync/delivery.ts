@@ -56,7 +56,7 @@ export interface DeliveryOptions {
 export interface DeliveryHistory {
   /** It may have been taken already: a replay. */
   readonly ambiguous: boolean;
-  /** A 5xx after the last attempt counts as refused. */
+  /** A 500 as the answer to the last of all attempts counts as refused. */
   readonly serverErrorRefuses?: boolean;
 }
 
@@ -75,18 +75,18 @@ export async function deliver(
     const end = (verdict: Delivery['verdict']): Delivery => ({ verdict, attempts, ambiguous });
     if (attempt.error !== undefined && abort.aborted) return end('aborted');
     const { waitMs = 0 } = attempt;
-    const waitsTooLong = waitMs > options.longestWaitMs();
+    const waitsTooLong = waitMs > Math.max(0, options.longestWaitMs());
     if (waitsTooLong) options.onTooLongWait(waitMs);
     else pacer.pause(waitMs);
 
     const verdict = judge(attempt, ambiguous);
     ambiguous ||= isAmbiguous(attempt);
     if (verdict !== 'retry') return end(verdict);
-    const givenUp = (): Delivery => {
-      if (serverErrorRefuses && (attempt.status ?? 0) >= 500) return end('halve');
-      return end(ambiguous ? 'unknown' : 'refused');
-    };
-    if (attempts.length >= config.maxAttempts || waitsTooLong || stop.aborted || !budget.take()) return givenUp();
+    const givenUp = () => end(ambiguous ? 'unknown' : 'refused');
+    if (attempts.length >= config.maxAttempts) {
+      return serverErrorRefuses && attempt.status === 500 ? end('halve') : givenUp();
+    }
+    if (waitsTooLong || stop.aborted || !budget.take()) return givenUp();
     const delayMs = Math.random() * Math.min(config.maxRetryDelayMs, config.retryDelayMs * 2 ** (attempts.length - 1));
     options.onRetry(attempt, Math.max(delayMs, waitMs));
     if (!(await sleep(delayMs, stop)) || !(await pacer.turn(batch.keys.length, stop))) return givenUp();

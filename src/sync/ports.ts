@@ -200,9 +200,14 @@ export interface Ledger {
   find(keys: readonly string[]): Promise<readonly TrackedKey[]>;
   /** Which of these keys are dead letters. */
   findDeadLetters(keys: readonly string[]): Promise<readonly KnownDeadLetter[]>;
-  /** The size of batch that the destination last called too large is above this; undefined where it never did. */
+  /** Rows in a batch that the destination is known to take, where it called more of them too large. */
   maxBatchRows(): Promise<number | undefined>;
-  /** The batches that are unresolved when this is called, oldest first, one at a time in memory. */
+  /** What maxBatchRows() gives from now on. */
+  rememberMaxBatchRows(rows: number | undefined): Promise<void>;
+  /**
+   * The batches that are unresolved when this is called, those tried in the fewest runs first, of these the oldest; one at
+   * a time in memory.
+   */
   unresolved(): AsyncIterable<UnresolvedBatch>;
   /** Stores the batch in state `sending`; committed when it returns. */
   reserve(batch: Batch): Promise<void>;
@@ -215,10 +220,9 @@ export interface Ledger {
    */
   settle(batch: Batch, outcome: Outcome, letters: readonly DeadLetter[]): Promise<number>;
   /**
-   * Ends a refused batch in one transaction, and reserves its halves. `maxBatchRows`: what maxBatchRows() gives from now on.
-   * A batch that is no longer `sending` is left as it is.
+   * Ends a refused batch in one transaction, and reserves its halves. A batch that is no longer `sending` is left as it is.
    */
-  split(batch: Batch, outcome: Outcome, halves: readonly Batch[], maxBatchRows?: number): Promise<void>;
+  split(batch: Batch, outcome: Outcome, halves: readonly Batch[]): Promise<void>;
   /** Records, once a run, that the batch's outcome is unknown: it stays unresolved with this doubt; the TB_R_Log row. */
   keepUnknown(batch: Batch, outcome: Outcome, doubt: Doubt): Promise<void>;
   /** Stores dead letters that were in no batch, and returns how many of them were not there before. */

@@ -20,14 +20,17 @@
  */
 import { randomUUID } from 'node:crypto';
 import { type BatchBuilder, createBatchBuilder } from './batch-builder.ts';
+import { causeOf } from './batch-steps.ts';
 import type { Breaker } from './breaker.ts';
 import type { RetryBudget } from './delivery.ts';
 import { createDiff } from './diff.ts';
 import type { Entity } from './entity.ts';
 import { SyncError } from './errors.ts';
+import type { BatchKind } from './isolation.ts';
 import { compileMap, type PayloadMapper } from './map.ts';
 import { type KeyedRow, readPages } from './pages.ts';
 import type {
+  Batch,
   Column,
   DeadLetter,
   Destination,
@@ -38,7 +41,7 @@ import type {
   Source,
   StopCause,
 } from './ports.ts';
-import { causeOf, createSender, type Sender } from './sender.ts';
+import { createSender, type Sender } from './sender.ts';
 import type { Tally } from './tally.ts';
 
 /** Rows of one read at most. Two pages and `concurrency` + 2 batches are what a run holds in memory. */
@@ -69,6 +72,8 @@ export interface EntityOptions {
   readonly limit?: number;
   /** Only send unresolved batches again. */
   readonly resolveOnly: boolean;
+  /** Fill batches to batchSize, although the destination called fewer rows too large. */
+  readonly tryBatchSize: boolean;
   /** Nothing new is started once this aborts; what is in flight ends. Its reason is 'deadline', or something else. */
   readonly stop: AbortSignal;
   /** When `stop` will abort with the reason 'deadline'. */
@@ -101,7 +106,7 @@ export async function runEntity(
 ): Promise<EntityEnd> {
   const { writes, observer } = ports;
   const maxBatchRows = await ports.ledger.maxBatchRows();
-  if (maxBatchRows !== undefined && maxBatchRows < entity.destination.batchSize) {
+  if (maxBatchRows !== undefined && maxBatchRows < entity.destination.batchSize && !options.tryBatchSize) {
     observer.warning?.(
       entity.name,
       `batches have at most ${maxBatchRows} rows, since the destination called larger ones too large (HTTP 413)`,
@@ -113,9 +118,9 @@ export async function runEntity(
     const stoppedBy = options.resolveOnly ? undefined : await sendPending(entity, ports, options, tally, sender);
     await sender?.drain();
     await sender?.resolve();
-    if (stoppedBy !== undefined) return { state: 'stopped', stoppedBy };
     // What had been read may have been left nevertheless.
-    if (sender?.leftSome && sender.stoppedBy) return { state: 'stopped', stoppedBy: sender.stoppedBy };
+    const leftBy = sender?.leftSome ? sender.stoppedBy : undefined;
+    if (leftBy ?? stoppedBy) return { state: 'stopped', stoppedBy: (leftBy ?? stoppedBy) as StopCause };
     return { state: options.resolveOnly ? 'resolved' : 'done' };
   } catch (error) {
     await sender?.drain().catch(() => {});
@@ -153,12 +158,12 @@ async function sendPending(
       return sender?.batchSize ?? entity.destination.batchSize;
     },
   };
-  const fresh = { batches: createBatchBuilder(limits, randomUUID), sentAt: new Date() };
+  const fresh = { kind: {}, batches: createBatchBuilder(limits, randomUUID), sentAt: new Date() };
   /** Dead letters that are due: among other rows, each bad one would have to be isolated again. */
-  const suspects = { batches: createBatchBuilder(limits, randomUUID), sentAt: new Date() };
-  const send = async (batch: ReturnType<BatchBuilder['flush']>) => {
+  const suspects = { kind: { suspects: true }, batches: createBatchBuilder(limits, randomUUID), sentAt: new Date() };
+  const send = async (batch: Batch | undefined, kind: BatchKind) => {
     if (batch === undefined) return;
-    if (sender !== undefined) return sender.send(batch);
+    if (sender !== undefined) return sender.send(batch, kind);
     tally.pending += batch.keys.length;
     tally.batches.pending += 1;
   };
@@ -200,18 +205,18 @@ async function sendPending(
         continue;
       }
       taken += 1;
-      const full = into.batches.add({ key, ...mapped });
-      if (full === undefined) continue;
-      await send(full);
-      // Where bytes cut the batch, its successor holds a row already, and would keep the old time.
-      into.sentAt = new Date();
+      for (const full of into.batches.add({ key, ...mapped })) {
+        await send(full, into.kind);
+        // Where bytes cut the batch, its successor holds a row already, and would keep the old time.
+        into.sentAt = new Date();
+      }
     }
-    await recordDeadLetters(unsendable, writes?.ledger, entity, observer, tally);
+    const known = unsendable.filter(({ key }) => letters.has(key)).length;
+    await recordDeadLetters(unsendable, known, writes?.ledger, entity, observer, tally);
     stoppedBy = stopCause();
     if (stoppedBy !== undefined) break;
   }
-  await send(fresh.batches.flush());
-  await send(suspects.batches.flush());
+  for (const { batches, kind } of [fresh, suspects]) await send(batches.flush(), kind);
   return stoppedBy;
 }
 
@@ -247,15 +252,17 @@ function mapRow(
   return { reason: 'its payload alone is larger than maxBatchBytes' };
 }
 
+/** `known` of them are dead letters already. */
 async function recordDeadLetters(
   letters: readonly DeadLetter[],
+  known: number,
   ledger: Ledger | undefined,
   entity: Entity,
   observer: RunObserver,
   tally: Tally,
 ): Promise<void> {
   if (letters.length === 0) return;
-  const added = ledger === undefined ? letters.length : await ledger.deadLetter(letters);
+  const added = ledger === undefined ? letters.length - known : await ledger.deadLetter(letters);
   tally.newDeadLetters += added;
   tally.oldDeadLetters += letters.length - added;
   tally.pending += added;

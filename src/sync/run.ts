@@ -1,4 +1,5 @@
 /** A run: the entities in order, each under its lock, whatever becomes of the others; a summary and an exit code at the end. */
+import { causeOf } from './batch-steps.ts';
 import { type Breaker, createBreaker } from './breaker.ts';
 import { createRetryBudget, type RetryBudget } from './delivery.ts';
 import type { Entity } from './entity.ts';
@@ -17,7 +18,6 @@ import type {
   Source,
 } from './ports.ts';
 import { type EntityEnd, type EntityOptions, runEntity } from './run-entity.ts';
-import { causeOf } from './sender.ts';
 import { emptyTally, type Tally } from './tally.ts';
 
 /** The outside of a run. */
@@ -37,6 +37,8 @@ export interface RunOptions {
   readonly countRows: boolean;
   /** Only send unresolved batches again. */
   readonly resolveOnly: boolean;
+  /** Fill batches to batchSize, although the destination called fewer rows too large. */
+  readonly tryBatchSize: boolean;
   /** Attempts beyond a batch's first, over all batches. */
   readonly maxRetries: number;
   /** Start nothing new from then on. */

@@ -1,31 +1,21 @@
 /**
  * The search for bad rows in a refused batch: which piece of it is sent next, which rows are known to be bad, and whether
- * it is the rows at all. It only thinks; what it is to send, split and settle is the sender's (sender.ts).
+ * it is the rows at all. It only thinks; sending, splitting and settling is isolation.ts's.
  *
- * It goes down to one row first, by first halves, and then begins again with the largest piece that is left. So the rows
- * that are found first stand far apart.
+ * It goes down to one row first, by halves taken at random, and then begins again with the largest piece that is left. So
+ * the rows that are found first stand anywhere in the batch, whatever order its bad rows have.
  */
 
-/** Batches are searched for a common reason from this size on: a smaller one is searched to its end soon enough. */
-export const LARGE_BATCH_ROWS = 100;
-
-/** So many rows, refused alone for one reason while nothing else of a large batch was accepted, are enough. */
-const SAMPLE_ROWS = 8;
-
-/** A row that was refused by itself, and why. */
-export interface RefusedAlone {
-  readonly reason: string;
-}
-
 /** A search over pieces of one batch; the batch itself was sent and refused. */
-export interface Search<Piece extends { readonly rows: number }, Row extends RefusedAlone> {
+export interface Search<Piece extends { readonly rows: number }, Row extends { readonly reason: string }> {
   /** The batch, or the piece that was sent last, is now these two. */
-  halved(first: Piece, second: Piece): void;
+  halved(one: Piece, other: Piece): void;
   /** The piece that was sent last is one row, and was refused. */
   refusedAlone(row: Row): void;
   /** The piece that was sent last was accepted. */
   accepted(): void;
-  /** The piece to be sent next, taken out; undefined where none is left, or nothing more need be sent. */
+  readonly anyAccepted: boolean;
+  /** The piece to be sent next, taken out; undefined where none is left, or none need be sent. */
   next(): Piece | undefined;
   /** The reason for which, it seems, every row is refused; undefined as long as the rows may differ. */
   readonly commonReason: string | undefined;
@@ -35,23 +25,24 @@ export interface Search<Piece extends { readonly rows: number }, Row extends Ref
   takeUnsent(): Piece[];
 }
 
-/** Begins the search in a batch of so many rows. */
-export function createSearch<Piece extends { readonly rows: number }, Row extends RefusedAlone>(
-  batchRows: number,
+/** Begins a search. So many rows, refused alone for one reason while nothing was accepted, are a common reason. */
+export function createSearch<Piece extends { readonly rows: number }, Row extends { readonly reason: string }>(
+  sampleRows: number,
 ): Search<Piece, Row> {
   const unsent: Piece[] = [];
   const alone: Row[] = [];
   let anyAccepted = false;
-  let first: Piece | undefined;
+  let ahead: Piece | undefined;
   const commonReason = () => {
-    if (anyAccepted || batchRows < LARGE_BATCH_ROWS || alone.length < SAMPLE_ROWS) return undefined;
+    if (anyAccepted || alone.length < sampleRows) return undefined;
     const reasons = alone.map(({ reason }) => reason);
     return sameReason(reasons) ? reasons[0] : undefined;
   };
   return {
     halved(one, other) {
-      first = one;
-      unsent.push(other);
+      const isOneAhead = Math.random() < 0.5;
+      ahead = isOneAhead ? one : other;
+      unsent.push(isOneAhead ? other : one);
     },
     refusedAlone(row) {
       alone.push(row);
@@ -59,10 +50,13 @@ export function createSearch<Piece extends { readonly rows: number }, Row extend
     accepted() {
       anyAccepted = true;
     },
+    get anyAccepted() {
+      return anyAccepted;
+    },
     next() {
       if (commonReason() !== undefined) return undefined;
-      const piece = first ?? takeLargest(unsent);
-      first = undefined;
+      const piece = ahead ?? takeLargest(unsent);
+      ahead = undefined;
       return piece;
     },
     get commonReason() {
@@ -70,8 +64,8 @@ export function createSearch<Piece extends { readonly rows: number }, Row extend
     },
     takeRefusedAlone: (all) => (anyAccepted || all ? alone.splice(0) : []),
     takeUnsent() {
-      if (first !== undefined) unsent.push(first);
-      first = undefined;
+      if (ahead !== undefined) unsent.push(ahead);
+      ahead = undefined;
       return unsent.splice(0);
     },
   };

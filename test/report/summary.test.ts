@@ -176,6 +176,7 @@ describe('the published schema of run --json', () => {
           dryRun,
           countRows: false,
           resolveOnly: false,
+          tryBatchSize: false,
           maxRetries: 10,
           stop: new AbortController().signal,
           abort: new AbortController().signal,

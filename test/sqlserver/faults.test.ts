@@ -65,7 +65,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
   split: {
     prepare: reserve,
-    act: (ledger, batch) => ledger.split(batch, SPLIT, [batchOf(['a', 'b']), batchOf(['c'])], 2),
+    act: (ledger, batch) => ledger.split(batch, SPLIT, [batchOf(['a', 'b']), batchOf(['c'])]),
   },
   keepUnknown: {
     prepare: reserve,

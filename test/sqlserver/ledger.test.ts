@@ -463,7 +463,7 @@ describe('a ledger', () => {
       await ledger.reserve(batch);
       assert.equal(await ledger.settle(batch, ACCEPTED, [{ key: '1', reason: 'x' }]), 1);
       assert.equal(await ledger.settle(batch, REFUSED, [{ key: '1', reason: 'y' }]), 0);
-      await ledger.split(batch, REFUSED, [batchOf(['1']), batchOf(['2'])], 1);
+      await ledger.split(batch, REFUSED, [batchOf(['1']), batchOf(['2'])]);
       await ledger.keepUnknown(batch, UNKNOWN, NO_DOUBT);
       assert.deepEqual(await unresolvedOf(ledger), []);
       assert.deepEqual(await query(`SELECT State FROM dbo.TB_R_SYNC_BATCH WHERE BatchId = '${batch.id}'`), [
@@ -549,13 +549,10 @@ describe('a ledger', () => {
     it('remembers for later runs what the destination takes at most', async () => {
       const entity = entityNamed('TooLarge');
       const { ledger } = await ledgerOf(entity);
-      const batch = batchOf(['1', '2']);
-      await ledger.reserve(batch);
-      await ledger.split(batch, { ...REFUSED, state: 'split' }, [batchOf(['1']), batchOf(['2'])], 1);
-      assert.equal(await ledger.maxBatchRows(), 1);
-      const [half] = await unresolvedOf(ledger);
-      await ledger.settle(half as Batch, ACCEPTED, []);
-      assert.equal(await ledger.maxBatchRows(), 1);
+      await ledger.rememberMaxBatchRows(750);
+      assert.equal(await ledger.maxBatchRows(), 750);
+      await ledger.rememberMaxBatchRows(undefined);
+      assert.equal(await ledger.maxBatchRows(), undefined);
     });
   });
 
@@ -639,7 +636,8 @@ describe('a ledger', () => {
       const { ledger } = await ledgerOf(entity);
       await assert.rejects(old.reserve(batchOf(['2'])), { code: 'LOCK_LOST' });
       await assert.rejects(old.settle(batch, ACCEPTED, []), { code: 'LOCK_LOST' });
-      await assert.rejects(old.split(batch, REFUSED, [batchOf(['1'])], 1), { code: 'LOCK_LOST' });
+      await assert.rejects(old.split(batch, REFUSED, [batchOf(['1'])]), { code: 'LOCK_LOST' });
+      await assert.rejects(old.rememberMaxBatchRows(1), { code: 'LOCK_LOST' });
       await assert.rejects(old.keepUnknown(batch, UNKNOWN, NO_DOUBT), { code: 'LOCK_LOST' });
       await assert.rejects(old.deadLetter([{ key: '3', reason: 'x' }]), { code: 'LOCK_LOST' });
       assert.deepEqual(

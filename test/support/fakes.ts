@@ -122,8 +122,9 @@ export class MemoryLedger implements Ledger {
     });
   }
   async *unresolved() {
-    for (const { batch, state, doubt, createdAt } of [...this.batches.values()])
-      if (state === 'sending') yield { batch, createdAt, doubt };
+    const sending = [...this.batches.values()].filter(({ state }) => state === 'sending');
+    for (const { batch, doubt, createdAt } of sending.sort((a, b) => a.outcomes.length - b.outcomes.length))
+      yield { batch, createdAt, doubt };
   }
   async reserve(batch: Batch) {
     this.leave(batch);
@@ -147,12 +148,14 @@ export class MemoryLedger implements Ledger {
     }
     return this.deadLetter(letters);
   }
-  async split(batch: Batch, outcome: Outcome, halves: readonly Batch[], maxBatchRows?: number) {
+  async rememberMaxBatchRows(rows: number | undefined) {
+    this.maxRows = rows;
+  }
+  async split(batch: Batch, outcome: Outcome, halves: readonly Batch[]) {
     const stored = this.#sending(batch);
     stored.state = 'split';
     stored.outcomes.push(outcome);
     for (const half of halves) this.leave(half);
-    if (maxBatchRows !== undefined) this.maxRows = maxBatchRows;
   }
   async keepUnknown(batch: Batch, outcome: Outcome, doubt: Doubt) {
     const stored = this.#sending(batch);

@@ -10,7 +10,7 @@ const jsonRow = fc.string({ unit: 'grapheme', maxLength: 30 }).map((text) => JSO
 function build(rows: readonly BatchRow[], limits: { batchSize: number; maxBatchBytes?: number }): Batch[] {
   let ids = 0;
   const builder = createBatchBuilder(limits, () => `id ${ids++}`);
-  const batches = rows.map((row) => builder.add(row)).filter((batch) => batch !== undefined);
+  const batches = rows.flatMap((row) => builder.add(row));
   const rest = builder.flush();
   return rest ? [...batches, rest] : batches;
 }
@@ -48,6 +48,29 @@ test('batches hold every row once, in order, and as JSON, whatever the limits', 
         if (maxBatchBytes === undefined) {
           for (const batch of batches.slice(0, -1)) assert.equal(batch.keys.length, batchSize);
         }
+      },
+    ),
+  );
+});
+
+test('no row is lost when batchSize falls while rows wait, even where the next row is too many bytes as well', () => {
+  fc.assert(
+    fc.property(
+      fc.array(jsonRow, { maxLength: 40 }),
+      fc.array(fc.integer({ min: 1, max: 8 }), { minLength: 1, maxLength: 40 }),
+      fc.integer({ min: 100, max: 300 }),
+      (jsons, sizes, maxBatchBytes) => {
+        const limits = { batchSize: 8, maxBatchBytes };
+        const builder = createBatchBuilder(limits, () => 'id');
+        const batches = jsons.flatMap((json, index) => {
+          limits.batchSize = Math.min(limits.batchSize, sizes[index % sizes.length] as number);
+          return builder.add(rowOf(json, index));
+        });
+        const rest = builder.flush();
+        assert.deepEqual(
+          [...batches, ...(rest ? [rest] : [])].flatMap((batch) => batch.keys),
+          jsons.map((_, index) => String(index)),
+        );
       },
     ),
   );

@@ -78,11 +78,27 @@ describe('where no further attempt may be made', () => {
     assert.equal((await delivery([409, 409, 200]).run(true)).verdict, 'accepted');
   });
 
-  test('a 5xx counts as refused where it is meant to, after as many attempts', async () => {
+  test('a 500 counts as refused where it is meant to, after as many attempts', async () => {
     const { run, destination } = delivery([500]);
     assert.equal((await run(false, true)).verdict, 'halve');
     assert.equal(destination.sent.length, 4);
   });
+
+  test('but no 502, 503 or 504, nor a 500 where fewer attempts could be made', async () => {
+    for (const status of [502, 503, 504]) assert.equal((await delivery([status]).run(false, true)).verdict, 'unknown');
+    const { run } = delivery([500], { budget: createRetryBudget(1) });
+    assert.equal((await run(false, true)).verdict, 'unknown');
+  });
+});
+
+test('the waits are random below a bound that doubles up to maxRetryDelayMs', async (context) => {
+  context.mock.method(Math, 'random', () => 0.999);
+  const { run, waits } = delivery([503], { maxAttempts: 5 });
+  await run();
+  assert.deepEqual(
+    waits.map((wait) => Math.round(wait)),
+    [1, 2, 4, 4],
+  );
 });
 
 test("the run's budget of retries ends it early", async () => {
@@ -122,6 +138,22 @@ test('a stop ends the wait for the next attempt', async () => {
   });
   assert.equal((await run()).verdict, 'unknown');
   assert.equal(destination.sent.length, 1);
+});
+
+test('an answer that came before the abort counts', async () => {
+  const abort = new AbortController();
+  const destination = new MemoryDestination(() => {
+    abort.abort('SIGHUP');
+    return 200;
+  });
+  assert.equal((await delivery([], { destination, abort: abort.signal }).run()).verdict, 'accepted');
+});
+
+test('after the deadline an answer that asks for no wait opens nothing', async () => {
+  const asked: number[] = [];
+  const { run } = delivery([200], { longestWaitMs: () => -5, onTooLongWait: (waitMs) => asked.push(waitMs) });
+  await run();
+  assert.deepEqual(asked, []);
 });
 
 test('an abort that cuts the attempt off leaves the batch as it is', async () => {

@@ -19,7 +19,7 @@ test('halves hold the rows of their batch in order, byte for byte, however often
         hash: Buffer.alloc(16, index),
       }));
       const builder = createBatchBuilder({ batchSize: rows.length }, () => 'whole');
-      const [batch] = rows.map((row) => builder.add(row)).filter((full) => full !== undefined);
+      const [batch] = rows.flatMap((row) => builder.add(row));
       assert.ok(batch);
       const [first, second] = halvesOf(batch, () => 'half');
       assert.deepEqual([...first.keys, ...second.keys], batch.keys);

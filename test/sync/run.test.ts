@@ -73,6 +73,7 @@ async function runWith(setting: Setting) {
       dryRun: false,
       countRows: false,
       resolveOnly: false,
+      tryBatchSize: false,
       maxRetries: 100,
       stop: never,
       abort: never,

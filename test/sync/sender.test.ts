@@ -70,21 +70,46 @@ describe('a batch that is refused for its rows', () => {
       status: 422,
       error: `HTTP 422: [${batch.keys[0]}] field Name is unknown`,
     }));
-    const entity = entityWith({ batchSize: 3000 });
-    const { ledger, run } = await runOnce({ rows: numberedRows(10_000), destination, entity });
+    const entity = entityWith({ batchSize: 3000, maxFailedBatches: 3 });
+    const { ledger, run } = await runOnce({ rows: numberedRows(20_000), destination, entity });
     await assert.rejects(run, { code: 'DESTINATION_REFUSED', message: /every row of a batch of 3000 .*field Name/ });
-    assert.ok(destination.sent.length < 100, `${destination.sent.length} calls`);
+    assert.ok(destination.sent.length < 250, `${destination.sent.length} calls for 20,000 rows`);
     assert.deepEqual([ledger.deadLetters.size, ledger.tracked.size], [0, 0]);
     assert.ok(ledger.states().every((state) => state === 'refused' || state === 'split'));
   });
 
-  test('in which nearly every row is bad is searched to its end', async () => {
-    const rows = numberedRows(128);
-    const good = new Set(['1', '64', '100']);
-    const destination = refusing(new Set(keysOf(rows).filter((key) => !good.has(key))));
-    const { ledger, run } = await runOnce({ rows, destination, entity: entityWith({ batchSize: 128 }) });
-    await run;
-    assert.deepEqual(new Set(ledger.tracked.keys()), good);
+  for (const stride of [375, 125, 25]) {
+    test(`in which every ${stride}th row is bad for one reason is searched to its end`, async () => {
+      const rows = numberedRows(3000);
+      const bad = new Set(keysOf(rows).filter((key) => Number(key) % stride === 0));
+      const entity = entityWith({ batchSize: 3000, maxIsolationCalls: 100_000 });
+      const { ledger, run } = await runOnce({ rows, destination: refusing(bad), entity });
+      assert.deepEqual(await run, { state: 'done' });
+      assert.deepEqual([ledger.deadLetters.size, ledger.tracked.size], [bad.size, 3000 - bad.size]);
+    });
+  }
+
+  test('for one reason in every row, while others are accepted, holds none of these back', async () => {
+    const bad = new Set(keysOf(numberedRows(200)).slice(100));
+    const entity = entityWith({ batchSize: 100, maxFailedBatches: 3 });
+    const { ledger, tally, warnings, run } = await runOnce({
+      rows: numberedRows(500),
+      destination: refusing(bad),
+      entity,
+    });
+    assert.deepEqual(await run, { state: 'done' });
+    assert.deepEqual([ledger.tracked.size, tally.refused, ledger.deadLetters.size], [400, 100, 0]);
+    assert.match(warnings.join('\n'), /refuses every row of a batch of 100/);
+  });
+
+  test('in small batches all of which are refused opens the breaker', async () => {
+    const { destination, run } = await runOnce({
+      rows: numberedRows(3000),
+      destination: new MemoryDestination(() => 422),
+      entity: entityWith({ batchSize: 50, maxFailedBatches: 3 }),
+    });
+    assert.deepEqual(await run, { state: 'stopped', stoppedBy: 'breaker' });
+    assert.ok(destination.sent.length <= 300, `${destination.sent.length} calls`);
   });
 
   test('is searched with no more calls than maxIsolationCalls; what is left is pending again', async () => {
@@ -93,7 +118,7 @@ describe('a batch that is refused for its rows', () => {
     const entity = entityWith({ batchSize: 64, maxIsolationCalls: 10 });
     const { ledger, tally, warnings, run } = await runOnce({ rows, destination, entity });
     await run;
-    assert.equal(destination.sent.length, 11);
+    assert.equal(destination.sent.length, 11, 'the batch itself and ten');
     assert.equal(tally.refused + tally.accepted + tally.newDeadLetters, 64);
     assert.ok(tally.refused > 0);
     assert.ok(
@@ -130,6 +155,27 @@ describe('a batch that is too large', () => {
     await next.run;
     assert.deepEqual(sizes(next.destination), [4, 4, 2]);
     assert.match(next.warnings.join(), /at most 4 rows/);
+  });
+
+  test('for one fat row makes no other batch smaller', async () => {
+    const destination = new MemoryDestination((batch) => (batch.keys.includes('5') ? 413 : undefined));
+    const entity = entityWith({ batchSize: 8 });
+    const { ledger, run } = await runOnce({ rows: numberedRows(40), destination, entity });
+    await run;
+    assert.deepEqual([ledger.tracked.size, [...ledger.deadLetters.keys()], ledger.maxRows], [39, ['5'], 4]);
+  });
+
+  test('is tried again with tryBatchSize, and what is remembered is forgotten where it is taken then', async () => {
+    const ledger = new MemoryLedger();
+    ledger.maxRows = 2;
+    const { destination, run } = await runOnce({
+      rows: numberedRows(9),
+      ledger,
+      entity: entityWith({ batchSize: 4 }),
+      options: { tryBatchSize: true },
+    });
+    await run;
+    assert.deepEqual([sizes(destination), ledger.maxRows], [[4, 4, 1], undefined]);
   });
 
   test('and has one row only is a dead letter', async () => {
@@ -206,9 +252,12 @@ describe('a batch whose outcome is unknown', () => {
   });
 });
 
-/** A batch as a run over rows 1 to `rows` makes it. */
-async function batchOf(rows: number): Promise<Batch> {
-  const { run, destination } = await runOnce({ rows: numberedRows(rows), entity: entityWith({ batchSize: rows }) });
+/** A batch of so many rows as a run makes it that begins after row `after`. */
+async function batchOf(rows: number, after = 0): Promise<Batch> {
+  const { run, destination } = await runOnce({
+    rows: numberedRows(after + rows).slice(after),
+    entity: entityWith({ batchSize: rows }),
+  });
   await run;
   return destination.sent[0] as Batch;
 }
@@ -288,9 +337,59 @@ describe('a batch that ends with a 5xx, run after run', () => {
     assert.ok(three.states().every((state) => state !== 'sending'));
   });
 
+  test('and then meets an outage makes no dead letter of good rows', async () => {
+    const ledger = await nights(2, {});
+    let isDown = false;
+    const destination = new MemoryDestination((batch) => {
+      // Its halves come after its replays.
+      isDown ||= batch.keys.length < 8 && batch.keys.includes('5');
+      return isDown || batch.keys.includes('5') ? 500 : undefined;
+    });
+    await (await runOnce({ rows: numberedRows(32), ledger, destination, entity: entityWith({ batchSize: 8 }) })).run;
+    assert.equal(isDown, true);
+    assert.ok(ledger.states().every((state) => state !== 'sending'));
+    assert.ok(ledger.deadLetters.size === 0 || ledger.tracked.has('1') || ledger.tracked.has('8'));
+  });
+
   test('stays unknown where nothing else was accepted, or serverErrorRuns is 0', async () => {
     assert.equal((await nights(4, {}, false)).deadLetters.size, 0);
     assert.equal((await nights(4, { serverErrorRuns: 0 })).deadLetters.size, 0);
+  });
+});
+
+describe('unresolved batches that never come to an end', () => {
+  test('keep no new rows from being sent, and are searched for bad rows once they have failed in three runs', async () => {
+    const ledger = new MemoryLedger();
+    for (let batch = 0; batch < 4; batch += 1) ledger.leave(await batchOf(8, batch * 8));
+    const bad = new Set(['1', '9', '17', '25']);
+    const entity = entityWith({ batchSize: 8, maxFailedBatches: 3 });
+    for (let night = 1; night <= 6; night += 1) {
+      const destination = refusing(bad, 500);
+      await (await runOnce({ rows: numberedRows(32 + night * 8), ledger, destination, entity })).run;
+      assert.ok(ledger.tracked.size >= night * 8, `night ${night}`);
+    }
+    assert.deepEqual(new Set(ledger.deadLetters.keys()), bad);
+    assert.equal(ledger.tracked.size, 32 + 6 * 8 - bad.size);
+  });
+
+  test('are not tried without end while the destination is down, and one new batch tells that it is', async () => {
+    const ledger = new MemoryLedger();
+    for (let batch = 0; batch < 10; batch += 1) ledger.leave(await batchOf(8, batch * 8));
+    const entity = entityWith({ batchSize: 8, maxFailedBatches: 3 });
+    const destination = new MemoryDestination(() => 503);
+    const { run, tally } = await runOnce({ rows: numberedRows(200), ledger, destination, entity });
+    assert.deepEqual(await run, { state: 'stopped', stoppedBy: 'breaker' });
+    assert.deepEqual([destination.sent.length, tally.unresolved], [4, 88]);
+  });
+
+  test('and were not tried keep what was known of them', async () => {
+    const ledger = new MemoryLedger();
+    const batch = await batchOf(8);
+    ledger.leave(batch, { refusedRuns: 1, serverErrorRuns: 2 });
+    const stop = AbortSignal.abort('deadline');
+    await (await runOnce({ rows: [], ledger, options: { stop } })).run;
+    const stored = ledger.batches.get(batch.id);
+    assert.deepEqual([stored?.doubt, stored?.outcomes], [{ refusedRuns: 1, serverErrorRuns: 2 }, []]);
   });
 });
 
@@ -346,7 +445,8 @@ describe('a 2xx that reports rejected rows', () => {
   test('and rejects every row of a large batch for one reason stops the entity, and makes no dead letter', async () => {
     const rows = numberedRows(300);
     const destination = new MemoryDestination(({ keys }) => rejected(...keys.keys()));
-    const { ledger, run } = await runOnce({ rows, destination, entity: entityWith({ batchSize: 100 }) });
+    const entity = entityWith({ batchSize: 100, maxFailedBatches: 1 });
+    const { ledger, run } = await runOnce({ rows, destination, entity });
     await assert.rejects(run, { code: 'DESTINATION_REFUSED' });
     assert.deepEqual([ledger.deadLetters.size, destination.sent.length], [0, 1]);
   });
@@ -392,6 +492,18 @@ describe('dead letters of earlier runs', () => {
     assert.deepEqual([tally.newDeadLetters, tally.oldDeadLetters, tally.pending, tally.refused], [0, 1, 3, 0]);
   });
 
+  test('that are due, a hundred for one reason, are no problem of the schema', async () => {
+    const ledger = new MemoryLedger();
+    const bad = new Set(keysOf(numberedRows(100)));
+    const entity = entityWith({ batchSize: 100 });
+    for (const [row, key] of keysOf(numberedRows(100)).entries()) {
+      ledger.deadLetters.set(key, { key, hash: Buffer.alloc(16, row), reason: 'HTTP 422', state: 'due' });
+    }
+    const { run } = await runOnce({ rows: numberedRows(150), ledger, destination: refusing(bad), entity });
+    assert.deepEqual(await run, { state: 'done' });
+    assert.deepEqual([ledger.tracked.size, ledger.deadLetters.size], [50, 100]);
+  });
+
   test('that are due and accepted are gone', async () => {
     const { ledger, tally } = await nightAfter('due', 'name 2', []);
     assert.deepEqual([ledger.deadLetters.size, tally.accepted], [0, 4]);
@@ -408,6 +520,20 @@ describe('a stop', () => {
     const { tally, run } = await runOnce({ rows: numberedRows(30), destination, options: { stop: stop.signal } });
     assert.deepEqual(await run, { state: 'stopped', stoppedBy: 'deadline' });
     assert.deepEqual([tally.accepted, tally.accepted + tally.left], [6, 30]);
+  });
+
+  test('by the deadline is told although --limit was reached, too', async () => {
+    const stop = new AbortController();
+    const destination = new MemoryDestination((_, call) => {
+      if (call === 1) stop.abort('deadline');
+      return undefined;
+    });
+    const { run } = await runOnce({
+      rows: numberedRows(30),
+      destination,
+      options: { stop: stop.signal, limit: 6 },
+    });
+    assert.deepEqual(await run, { state: 'stopped', stoppedBy: 'deadline' });
   });
 
   test('in the middle of a search settles the pieces that were not sent as refused', async () => {
@@ -438,4 +564,42 @@ test('--resolve-only sends unresolved batches again and reads nothing', async ()
   });
   assert.deepEqual(await run, { state: 'resolved' });
   assert.deepEqual([sizes(destination), tally.read, ledger.tracked.size], [[3], 0, 3]);
+});
+
+test('where the ledger fails in the middle of a search, what is not settled counts as unresolved', async () => {
+  const ledger = new MemoryLedger();
+  const settle = ledger.settle.bind(ledger);
+  let settled = 0;
+  ledger.settle = async (...args) => {
+    settled += 1;
+    if (settled === 4) throw new Error('log database gone');
+    return settle(...args);
+  };
+  const { tally, run } = await runOnce({
+    rows: numberedRows(64),
+    ledger,
+    destination: refusing(new Set(['10', '40'])),
+    entity: entityWith({ batchSize: 64 }),
+  });
+  await assert.rejects(run, /log database gone/);
+  const open = [...ledger.batches.values()].filter(({ state }) => state === 'sending');
+  const rows = open.reduce((sum, { batch }) => sum + batch.keys.length, 0);
+  assert.deepEqual([tally.unresolved, tally.batches.unresolved], [rows, open.length]);
+  assert.equal(tally.accepted + tally.refused + tally.newDeadLetters + tally.unresolved, 64);
+});
+
+test('a batch that cannot be reserved is left', async () => {
+  const ledger = new MemoryLedger();
+  ledger.reserve = () => Promise.reject(new Error('log database gone'));
+  const { destination, tally, run } = await runOnce({ rows: numberedRows(3), ledger });
+  await assert.rejects(run, /log database gone/);
+  assert.deepEqual([destination.sent.length, tally.pending, tally.left], [0, 0, 3]);
+});
+
+test('without an Idempotency-Key, a replay warns that rows may be taken twice', async () => {
+  const ledger = new MemoryLedger();
+  ledger.leave(await batchOf(3));
+  const { warnings, run } = await runOnce({ ledger, entity: entityWith({ idempotencyHeader: null }) });
+  await run;
+  assert.match(warnings.join(), /without an Idempotency-Key: rows may be taken twice/);
 });
