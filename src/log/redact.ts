@@ -10,21 +10,44 @@ export interface Redactor {
 
 const SHORTEST_SECRET = 4;
 
+/** A longer secret is looked for piece by piece: an expression of its length would be too large for the engine. */
+const LONGEST_PIECE = 512;
+
+/** The length of one expression, for the same reason. */
+const LONGEST_MATCHER = 16 * 1024;
+
 /** A redactor that knows no secret yet. */
 export function createRedactor(): Redactor {
   const patterns = new Set<string>();
-  let matcher: RegExp | undefined;
+  let matchers: readonly RegExp[] = [];
   return {
     add(secrets) {
       for (const secret of secrets.flatMap((text) => [text, text.trim()])) {
-        if (secret.length >= SHORTEST_SECRET) for (const pattern of patternsOf(secret)) patterns.add(pattern);
+        for (const piece of piecesOf(secret)) for (const pattern of patternsOf(piece)) patterns.add(pattern);
       }
       // The longest first: where one secret begins with another, no rest of it may stay.
-      const longestFirst = [...patterns].sort((a, b) => b.length - a.length);
-      matcher = longestFirst.length === 0 ? undefined : new RegExp(longestFirst.join('|'), 'g');
+      matchers = matchersOf([...patterns].sort((a, b) => b.length - a.length));
     },
-    redact: (text) => (matcher === undefined ? text : text.replace(matcher, '***')),
+    redact: (text) => matchers.reduce((rest, matcher) => rest.replace(matcher, '***'), text),
   };
+}
+
+/** The secret, in pieces where it is long; none where it is too short. */
+function piecesOf(secret: string): string[] {
+  const pieces: string[] = [];
+  for (let at = 0; at < secret.length; at += LONGEST_PIECE) pieces.push(secret.slice(at, at + LONGEST_PIECE));
+  return pieces.filter((piece) => piece.length >= SHORTEST_SECRET);
+}
+
+function matchersOf(patterns: readonly string[]): RegExp[] {
+  const sources: string[] = [];
+  for (const pattern of patterns) {
+    const last = sources.at(-1);
+    if (last !== undefined && last.length + pattern.length < LONGEST_MATCHER)
+      sources.push(`${sources.pop()}|${pattern}`);
+    else sources.push(pattern);
+  }
+  return sources.map((source) => new RegExp(source, 'g'));
 }
 
 function patternsOf(secret: string): string[] {

@@ -34,7 +34,7 @@ export interface BatchKind {
 }
 
 /** A batch that was refused for its rows (verdict `halve`) or its size (`shrink`), and is not settled. */
-export interface Refused {
+interface Refused {
   readonly sent: Numbered;
   readonly delivery: Delivery;
 }

@@ -83,4 +83,14 @@ describe('createRedactor', () => {
       }),
     );
   });
+
+  it('a secret of any length is replaced, wherever it stands', () => {
+    for (const length of [600, 10_000, 300_000]) {
+      const secret = Array.from({ length: length / 10 }, (_, index) => `s${index}.+`.padEnd(10, 'ü')).join('');
+      const redactor = createRedactor();
+      redactor.add([secret, 'short-secret']);
+      const redacted = redactor.redact(`before ${secret} between short-secret after`);
+      assert.match(redacted, /^before (\*\*\*)+ between \*\*\* after$/);
+    }
+  });
 });
