@@ -1,14 +1,11 @@
 /** The configuration's form, checked with ajv against CONFIG_SCHEMA; its errors told as problems that a person can act on. */
-import { Ajv, type ErrorObject } from 'ajv';
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import { didYouMean, oneOf, type Path, type Problem } from './problem.ts';
 import { CONFIG_SCHEMA } from './schema.ts';
 
-/**
- * Every way in which a configuration (references resolved) does not meet CONFIG_SCHEMA.
- *
- * `mayShow` says of a path whether the value there may stand in a message.
- */
-export function validate(config: unknown, mayShow: (path: Path) => boolean): Problem[] {
+let check: ValidateFunction | undefined;
+
+function compile(): ValidateFunction {
   const ajv = new Ajv({
     allErrors: true,
     verbose: true,
@@ -17,7 +14,16 @@ export function validate(config: unknown, mayShow: (path: Path) => boolean): Pro
     allowUnionTypes: true,
     discriminator: true,
   });
-  const check = ajv.compile(CONFIG_SCHEMA);
+  return ajv.compile(CONFIG_SCHEMA);
+}
+
+/**
+ * Every way in which a configuration (references resolved) does not meet CONFIG_SCHEMA.
+ *
+ * `mayShow` says of a path whether the value there may stand in a message.
+ */
+export function validate(config: unknown, mayShow: (path: Path) => boolean): Problem[] {
+  check ??= compile();
   if (check(config)) return [];
   const errors = (check.errors ?? []).filter((error, _, all) => !isFollowOn(error, all));
   return errors.map((error) => problemOf(error, config, mayShow));

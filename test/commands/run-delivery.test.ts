@@ -204,7 +204,12 @@ describe('a delivery that meets a difficult receiver', () => {
       if (call.number % 7 === 3) return { send: 'reset', take: true };
       return call.number % 7 === 5 ? { status: 503 } : undefined;
     });
-    for (let night = 0; night < 4; night += 1) await job.sync(...usersOnly);
+    // A bad row in a batch that may have been taken takes nights to be found.
+    let nights = 0;
+    while ((await job.sync(...usersOnly)).code !== 0) {
+      nights += 1;
+      assert.ok(nights < 12, 'it does not come to an end');
+    }
     refusedNoRegs.clear();
     const taken = [...job.receiver.accepted('/users').values()];
     assert.ok(taken.every(({ times }) => times === 1));

@@ -130,7 +130,7 @@ describe('a server that dies in the middle of a run', () => {
   itOnStandIn('ends the run with 69, which says what was done; a new run completes', async () => {
     // The answer to the second batch cannot be settled: that is tried until the deadline.
     await job.configure((config) => {
-      config.run = { maxDurationMinutes: 0.25 };
+      config.run = { maxDurationMinutes: 0.15 };
     });
     const { seed } = await import('../../dev/sqlserver/seed.ts');
     let standIn = await startSqlServer({ storage, databases: [] });

@@ -34,10 +34,7 @@ const FEW_ROWS = 20;
  */
 const MAX_RUNS = 8;
 
-/** Where processes find what an earlier one has compiled: a third of the time until they send something. */
-const COMPILE_CACHE = join(tmpdir(), 'node-compile-cache');
-
-/** A run that fills the cache; those that are killed never do. */
+/** A run that fills the cache of compiled code; those that are killed never do. */
 let cached: Promise<CliResult> | undefined;
 
 /** What a bench is set up with. */
@@ -120,7 +117,6 @@ export async function createRig(options: RigOptions): Promise<Rig> {
     TAMHR_LOG_CONNECTION: server.connectionString(DATABASE_NAMES.log, { Encrypt: 'False' }),
     TAMHR_API_URL: gate.url,
     TAMHR_API_KEY: 'fault-api-key',
-    NODE_COMPILE_CACHE: COMPILE_CACHE,
   };
   await writeFile(join(folder, 'sync.config.json'), JSON.stringify(await configuration(options)));
   const migrated = await runInProcess(['migrate'], { cwd: folder, env });

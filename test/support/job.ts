@@ -57,7 +57,7 @@ export function useJob(server: TestSqlServer, receiverOptions: ReceiverOptions =
       const config = JSON.parse(await readFile(shipped, 'utf8'));
       config.destination.retryDelayMs = 1;
       for (const [name, connectionString] of Object.entries(config.connections)) {
-        config.connections[name] = { connectionString, retryForMs: 1000 };
+        config.connections[name] = { connectionString, retryForMs: 200 };
       }
       change(config);
       await writeFile(join(job.folder, 'sync.config.json'), JSON.stringify(config, null, 2));
