@@ -22,9 +22,9 @@ const NO_REASON = 'the destination gives no reason';
  * `reason` is neither masked nor cut. `keys`: those of the batch, in its order.
  *
  * With `config`, the rows in its list. Without, those with a status of 400 or more in a multi-status body (207): a list with
- * a status for each row of the batch, or whose items say their row's `index`; where there is no such list, none.
+ * a status for each row of the batch, or whose items say their row's `index`.
  *
- * Throws UnclearReportError where this is no JSON, or a row in it is none of the batch.
+ * Throws UnclearReportError where this is no JSON, a 207 without such a list, or a row in it is none of the batch.
  */
 export function rejectedRows(
   body: string,
@@ -55,7 +55,10 @@ function rowsInList(json: unknown, keys: readonly string[], { pointer, ...paths 
 }
 
 function rowsByStatus(json: unknown, rows: number): RejectedRow[] {
-  const list = STATUS_LISTS.map((pointer) => atPointer(json, pointer)).find(isStatusList) ?? [];
+  const list = STATUS_LISTS.map((pointer) => atPointer(json, pointer)).find(isStatusList);
+  // To take it for a success could lose rows without a word.
+  if (list === undefined)
+    throw new UnclearReportError('it has no status for each row; rejectedRows can say how it is read');
   const areIndexed = list.some(({ index }) => readNumber(index) !== undefined);
   const told = list.map((item, place) => ({
     index: areIndexed ? indexOf(item.index, rows) : place,
