@@ -75,15 +75,12 @@ export interface KillReport extends Findings {
 }
 
 /** Kills at one bench before another is set up. */
-const KILLS_A_ROUND = 5;
+export const KILLS_A_ROUND = 5;
 
 /** Rounds at once: a round waits for a process that starts, or keeps one core busy. */
 const ROUNDS_AT_ONCE = 2;
 
-/**
- * Kills `kills` runs at random moments while batches are in flight, some of them one after the other; between a kill and the
- * next run, rows of the source change. Concurrency, kind of receiver and bad rows take turns. `tell` is told after each round.
- */
+/** Kills `kills` runs, round by round. `tell` is told after each round. */
 export async function killAtRandom(
   kills: number,
   random: Random,
@@ -106,7 +103,11 @@ export async function killAtRandom(
   return report;
 }
 
-async function killRound(index: number, kills: number, random: Random): Promise<KillReport> {
+/**
+ * Kills `kills` runs at random moments while batches are in flight, some of them one after the other; between a kill and the
+ * next run, rows of the source change. Concurrency, kind of receiver and bad rows go by `index`.
+ */
+export async function killRound(index: number, kills: number, random: Random): Promise<KillReport> {
   const rig = await createRig({
     idempotency: index % 2 === 0,
     concurrency: index % 4 < 2 ? 4 : 1,
