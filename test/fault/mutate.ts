@@ -115,7 +115,8 @@ export function mutateJson(tree: unknown, random: Random): unknown {
       () => define(members, key.toUpperCase(), own),
       () => define(members, key, nested(own, random.pick([1, 2, 90, 1000]), random.chance(0.5))),
       () => define(members, key, valueAt(random.pick(placesIn(root, 'tree')))),
-      () => define(members, key, Array(random.pick([2, 1000])).fill(own)),
+      // Many copies of a tree, copied once more, would be more than a text can hold.
+      () => define(members, key, Array(typeof own === 'object' ? 2 : random.pick([2, 1000])).fill(own)),
     ])();
   }
   return root.tree;
