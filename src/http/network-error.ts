@@ -84,7 +84,8 @@ export function describeNetworkError(error: unknown, host: string, proxy?: strin
   if (code === 'EPROTO' || code.startsWith('ERR_SSL_')) {
     return `no TLS connection with ${host} (${code}); it may not speak HTTPS on this port`;
   }
-  if (name === 'HTTPParserError') return `${host} answered something that is not HTTP`;
+  // undici asserts what it expects of a status line (status 000, an unasked-for 101).
+  if (name === 'HTTPParserError' || code === 'ERR_ASSERTION') return `${host} answered something that is not HTTP`;
   return `the request to ${host} failed: ${message}`;
 }
 

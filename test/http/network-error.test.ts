@@ -46,3 +46,8 @@ describe('describeNetworkError', () => {
     assert.equal(describeNetworkError('x', 'api:1'), 'the request to api:1 failed: x');
   });
 });
+
+it('tells of an answer that undici did not expect in one line', () => {
+  const error = Object.assign(new Error('falsy:\n\n  assert(statusCode >= 100)\n'), { code: 'ERR_ASSERTION' });
+  assert.equal(describeNetworkError(error, 'h:1'), 'h:1 answered something that is not HTTP');
+});
