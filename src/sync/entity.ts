@@ -121,6 +121,33 @@ export interface DestinationConfig {
   readonly proxy?: { readonly url: string; readonly noProxy: string };
 }
 
+/** How changed rows are looked for (comparison.ts). */
+export interface DetectionConfig {
+  /**
+   *   auto        rowversion where the source is a table that has such a column, else hash
+   *   hash        every row is read and its payload's hash compared with the ledger's
+   *   rowversion  only rows whose rowversion is not below the watermark are read
+   *   modifiedAt  only rows that were modified after the watermark, less an overlap, are read
+   */
+  readonly method: 'auto' | 'hash' | 'rowversion' | 'modifiedAt';
+  /** Where the method needs one: of rowversion the table's only one if absent; modifiedAt must name it. */
+  readonly column?: string;
+  /** Longer than any transaction that sets the column, and than what a clock is set back; of modifiedAt. */
+  readonly overlapMinutes: number;
+}
+
+/**
+ * Where deletions go; what is not here is as in the entity's destination. Either `map` is there, and batches are sent like
+ * others, or `url` holds `{key}`, and each row is a call of its own without a body.
+ */
+export interface DeletedConfig {
+  /** Absolute; `{key}` in its path or query stands for the row's key, percent-encoded. */
+  readonly url: string;
+  readonly method: 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** Reads no columns but the key's. */
+  readonly map?: PayloadMap;
+}
+
 /** A source, a destination and the mapping between them. */
 export interface Entity {
   readonly name: string;
@@ -128,8 +155,20 @@ export interface Entity {
   readonly trackingLabels: readonly [string, ...string[]];
   readonly source: SourceConfig;
   readonly destination: DestinationConfig;
-  /** `new`: a row is sent once, when the ledger does not hold its key. */
-  readonly changes: 'new';
+  /**
+   *   new      a row is sent once, when the ledger does not hold its key
+   *   changed  and again when its payload has changed
+   *   mirror   and its deletion once it is gone from the source
+   */
+  readonly changes: 'new' | 'changed' | 'mirror';
+  /** Of `changed` and `mirror`. */
+  readonly detection: DetectionConfig;
+  /** Days after which a run compares all rows, although the detection reads fewer. */
+  readonly reconcileEvery: number;
+  /** Of `mirror`. */
+  readonly deleted?: DeletedConfig;
+  /** When more than this part of the ledger's rows would be deleted, none is. */
+  readonly maxDeletePercent: number;
   /** Absent: every column, under its name in camelCase. */
   readonly map?: PayloadMap;
   /** Zone for `sentAt` fields that name none: schedule.timeZone, else UTC. IANA name. */

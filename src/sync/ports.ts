@@ -21,6 +21,9 @@
  *   replay       to send an unresolved batch again: the same bytes under the same Idempotency-Key
  *   isolate      to halve a refused batch until its bad rows stand alone
  *   dead letter  a row that the destination refuses by itself, or that cannot be sent at all
+ *   deletion     a row that is tracked and gone from the source, which the destination is to hold no longer
+ *   comparison   of source and ledger: a full one reads all rows, an incremental one those above the watermark
+ *   watermark    up to where rows were compared
  *   run          one start of the command; RunId in every table
  */
 
@@ -62,26 +65,74 @@ export interface Column {
 export type Cell = null | number | string | boolean | Date | Uint8Array;
 export type Row = readonly Cell[];
 
+/** What is read of a row: all of the source's columns as `describe` lists them, or the key's cells in the key's order. */
+export type RowShape = 'row' | 'key';
+
+/**
+ * Up to where rows were compared, as bytes that sort as what they stand for: a rowversion as it is, or the time in a
+ * modified-at column (watermark.ts).
+ */
+export type Watermark = Uint8Array;
+
+/** How changed rows of a source can be found without reading all. */
+export interface IncrementalDetection {
+  readonly method: 'rowversion' | 'modifiedAt';
+  /** The source's column. */
+  readonly column: string;
+}
+
+/** What `detection` chose, and why, as a part of a sentence. */
+export interface ChosenDetection {
+  readonly incremental?: IncrementalDetection;
+  readonly why: string;
+}
+
+/** Which rows a page is of. */
+export interface PageFilter {
+  readonly shape: RowShape;
+  /** Only rows that may have changed since: rowversion from this one on; modifiedAt NULL, or from this time on. */
+  readonly since?: IncrementalDetection & { readonly from: Watermark };
+}
+
 /** One entity's rows. Every method may throw SyncError (SOURCE_*). */
 export interface Source {
-  /** The columns that `page` reads, in order; refuses columns and key types that cannot be read, by name. */
+  /** The columns that a `row` has, in order; refuses columns and key types that cannot be read, by name. */
   describe(): Promise<readonly Column[]>;
   /**
    * At most `limit` rows from the key `from` on (its cells in the order of the entity's key; undefined = from the start),
    * in the server's key order. The row of that key, and what the server holds equal to it, come along once more.
    */
-  page(from: Row | undefined, limit: number, signal: AbortSignal): Promise<Row[]>;
+  page(from: Row | undefined, limit: number, signal: AbortSignal, filter: PageFilter): Promise<Row[]>;
+  /**
+   * The rows that have these keys (a page of them, their cells in the key's order), as the server compares: `index` is the
+   * key's place in the list. A key may have several rows where the server holds different texts equal.
+   */
+  lookup(keys: readonly Row[], shape: RowShape, signal: AbortSignal): Promise<{ index: number; row: Row }[]>;
   /** Rows in the source, counted no further than `atMost`. */
   count(atMost?: number): Promise<number>;
+  /**
+   * How the entity's changed rows are found. Throws SOURCE_COLUMN_MISSING or SOURCE_REFUSED where the configuration asks
+   * for what the source does not have.
+   */
+  detection(): Promise<ChosenDetection>;
+  /**
+   * The watermark up to which all has been committed by now, in a statement of its own: what is committed later is not
+   * below it (rowversion), or but for the overlap not (modifiedAt). Undefined where no row has a time.
+   */
+  watermark(detection: IncrementalDetection): Promise<Watermark | undefined>;
 }
+
+/** What a batch asks of the destination: to hold these rows as they are here, or no longer. */
+export type Operation = 'upsert' | 'delete';
 
 /** A batch, ready to be sent. */
 export interface Batch {
   /** Lower-case UUID: BatchId, and the Idempotency-Key of each attempt. */
   readonly id: string;
+  readonly operation: Operation;
   /** Key text of each row, in the order of the body. */
   readonly keys: readonly string[];
-  /** Row hashes, 16 bytes each, one after the other. */
+  /** Row hashes, 16 bytes each, one after the other; empty for a deletion. */
   readonly hashes: Uint8Array;
   /** Byte offset in `body` at which each row's JSON begins. */
   readonly offsets: Uint32Array;
@@ -190,6 +241,28 @@ export interface Doubt {
   readonly serverErrorRuns: number;
 }
 
+/** A row in the ledger: the key's text, and its hash where it has one. */
+export interface LedgerRow {
+  readonly key: string;
+  readonly hash?: Uint8Array;
+}
+
+/** What the log database keeps of an entity from comparison to comparison. Hashes are 16 bytes. */
+export interface Comparison {
+  /** Of the source (comparison.ts) whose missing rows may be deleted. */
+  readonly sourceHash?: Uint8Array;
+  /** Of the map under which the last full comparison was made. */
+  readonly mapHash?: Uint8Array;
+  /** Absent where the next comparison must be a full one. */
+  readonly watermark?: {
+    readonly method: IncrementalDetection['method'];
+    readonly value: Watermark;
+    /** Of source and column. */
+    readonly sourceHash: Uint8Array;
+  };
+  readonly lastFullAt?: Date;
+}
+
 /** The tracking and batches of one entity in one run, while its lock is held. Throws SyncError LOG_DATABASE_* or LOCK_LOST. */
 export interface Ledger {
   /** Whether the ledger holds no row of the entity under any of its labels. */
@@ -200,6 +273,17 @@ export interface Ledger {
   find(keys: readonly string[]): Promise<readonly TrackedKey[]>;
   /** Which of these keys are dead letters. */
   findDeadLetters(keys: readonly string[]): Promise<readonly KnownDeadLetter[]>;
+  /** Keys of dead letters that are due, at most `limit` of them after `after` in an order of the ledger's own. */
+  dueDeadLetters(after: string | undefined, limit: number): Promise<readonly string[]>;
+  /**
+   * At most `limit` rows after the key `after`, in the ledger's order of keys; a key that stands under several labels comes
+   * once.
+   */
+  page(after: string | undefined, limit: number): Promise<readonly LedgerRow[]>;
+  /** Rows under any of the labels. */
+  count(): Promise<number>;
+  /** What earlier runs left; empty before `migrate`. */
+  comparison(): Promise<Comparison>;
   /** Rows in a batch that the destination is known to take, where it called more of them too large. */
   maxBatchRows(): Promise<number | undefined>;
   /** What maxBatchRows() gives from now on. */
@@ -213,8 +297,9 @@ export interface Ledger {
   reserve(batch: Batch): Promise<void>;
   /**
    * Ends an accepted or refused batch in one transaction: its state; where accepted the ledger rows of all keys that are
-   * no `letters` (and the end of their own dead letters); the letters; the TB_R_Log row; body and keys are cleared. A
-   * batch that is no longer `sending` is left as it is.
+   * no `letters` (and the end of their own dead letters), written, or of a deletion removed under every label; the
+   * letters; the TB_R_Log row; body and keys are cleared. Where rows of an upsert are pending again, the watermark is
+   * removed: they may stand below it. A batch that is no longer `sending` is left as it is.
    *
    * Returns how many of the letters were no dead letters before.
    */
@@ -227,10 +312,27 @@ export interface Ledger {
   keepUnknown(batch: Batch, outcome: Outcome, doubt: Doubt): Promise<void>;
   /** Stores dead letters that were in no batch, and returns how many of them were not there before. */
   deadLetter(letters: readonly DeadLetter[]): Promise<number>;
+  /** Ends dead letters whose rows are gone. */
+  dropDeadLetters(keys: readonly string[]): Promise<void>;
+  /** Gives tracked rows that have no hash this one (the key as the ledger has it); nothing else of them changes. */
+  takeHashes(rows: readonly Required<LedgerRow>[]): Promise<void>;
+  /** Replaces what comparison() gives. */
+  rememberComparison(comparison: Comparison): Promise<void>;
 }
 
 /** What a dry run needs of the ledger. Works before `migrate`, too. */
-export type ReadOnlyLedger = Pick<Ledger, 'find' | 'findDeadLetters' | 'isEmpty' | 'hasLoggedSuccess' | 'maxBatchRows'>;
+export type ReadOnlyLedger = Pick<
+  Ledger,
+  | 'find'
+  | 'findDeadLetters'
+  | 'dueDeadLetters'
+  | 'isEmpty'
+  | 'hasLoggedSuccess'
+  | 'maxBatchRows'
+  | 'page'
+  | 'count'
+  | 'comparison'
+>;
 
 /** Who holds an entity's lock. Fields are absent where the tables do not say. */
 export interface LockHolder {
@@ -282,6 +384,18 @@ export interface EntityIdentity {
 /** What ended an entity early without an error. */
 export type StopCause = 'signal' | 'limit' | 'deadline' | 'breaker';
 
+/** How rows to send were looked for. */
+export interface ComparisonReport {
+  /** `keys`: changes is new, and keys alone are compared. */
+  readonly method: 'keys' | 'hash' | 'rowversion' | 'modifiedAt';
+  /** Why this method. */
+  readonly why: string;
+  /** Why all rows are read although the method could read fewer. */
+  readonly fullBecause?: string;
+  /** The map differs from that of the last full comparison: rows whose payload it changes are sent again. */
+  readonly mapChanged: boolean;
+}
+
 /** How one entity ended. Counts are rows unless named otherwise. */
 export interface EntitySummary {
   readonly entity: string;
@@ -299,11 +413,21 @@ export interface EntitySummary {
   readonly durationMs: number;
   /** Read from the source. */
   readonly read: number;
-  /** Left out because the ledger holds them. */
+  /** Left out because the ledger holds them (with `changes` other than new: as they are now). */
   readonly tracked: number;
   /** That went into a batch (in a dry run: would go), replayed ones included, or became new dead letters. */
   readonly pending: number;
+  /** Of the pending rows: tracked with another hash. */
+  readonly changed: number;
+  /** Of the pending rows: to be deleted at the destination, since they are gone from the source. */
+  readonly deletions: number;
   readonly accepted: number;
+  /** Of the accepted rows: deletions. */
+  readonly deleted: number;
+  /** Gone from the source, and not deleted at the destination: maxDeletePercent, or an unconfirmed change of the source. */
+  readonly heldDeletions: number;
+  /** Tracked without a hash by the job before this one; they count as sent, and have their hash now. */
+  readonly hashesTaken: number;
   /** Not taken, and pending again. */
   readonly refused: number;
   /** Of batches whose outcome is unknown, or that were cut off. */
@@ -321,6 +445,10 @@ export interface EntitySummary {
     readonly unresolved: number;
     readonly split: number;
   };
+  /** Of the bodies of pending batches. */
+  readonly bytes: number;
+  /** How rows to send were looked for; absent where it did not come to that. */
+  readonly comparison?: ComparisonReport;
   readonly error?: { readonly code: string; readonly message: string; readonly hint: string };
 }
 
@@ -338,6 +466,10 @@ export interface RunSummary {
 export interface RunObserver {
   /** `total`: rows in the source, where it was counted. */
   entityStarted?(entity: string, total: number | undefined): void;
+  /** How the entity's rows are looked for. */
+  comparing?(entity: string, report: ComparisonReport): void;
+  /** In a dry run: a batch that would be sent. */
+  planned?(entity: string, batch: Batch): void;
   /** After each page; `read`, `tracked` are totals so far. */
   pageRead?(entity: string, read: number, tracked: number): void;
   batchEnded?(
