@@ -125,6 +125,9 @@ export interface Source {
 /** What a batch asks of the destination: to hold these rows as they are here, or no longer. */
 export type Operation = 'upsert' | 'delete';
 
+/** Stands for the hash of a row that is to be deleted: a dead letter with it is of a deletion. 16 zero bytes. */
+export const DELETION_HASH: Uint8Array = new Uint8Array(16);
+
 /** A batch, ready to be sent. */
 export interface Batch {
   /** Lower-case UUID: BatchId, and the Idempotency-Key of each attempt. */
@@ -132,7 +135,7 @@ export interface Batch {
   readonly operation: Operation;
   /** Key text of each row, in the order of the body. */
   readonly keys: readonly string[];
-  /** Row hashes, 16 bytes each, one after the other; empty for a deletion. */
+  /** Row hashes, 16 bytes each, one after the other; of a deletion, DELETION_HASH for each row. */
   readonly hashes: Uint8Array;
   /** Byte offset in `body` at which each row's JSON begins. */
   readonly offsets: Uint32Array;
