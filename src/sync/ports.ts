@@ -382,6 +382,8 @@ export interface EntityIdentity {
   readonly name: string;
   readonly trackingLabels: readonly [string, ...string[]];
   readonly destination: { readonly url: string; readonly batchSize: number };
+  /** Where its deletions go; absent where it has none. */
+  readonly deleted?: { readonly url: string };
 }
 
 /** What ended an entity early without an error. */
