@@ -7,6 +7,7 @@ export type ParameterType =
   | 'Binary'
   | 'Char'
   | 'Date'
+  | 'DateTime2'
   | 'Int'
   | 'NChar'
   | 'NVarChar'
@@ -39,6 +40,9 @@ export const nvarchar = (value: string | null, length: number): Parameter => ({
 /** `uniqueidentifier`. */
 export const guid = (value: string | null): Parameter => ({ type: 'UniqueIdentifier', value });
 
+/** `datetime2(7)`, in UTC. */
+export const datetime2 = (value: Date | null): Parameter => ({ type: 'DateTime2', value });
+
 /** `varbinary(max)`. */
 export const blob = (value: Uint8Array): Parameter => ({
   type: 'VarBinary',
@@ -47,9 +51,16 @@ export const blob = (value: Uint8Array): Parameter => ({
 });
 
 /** `binary(length)`. */
-export const binary = (value: Uint8Array, length: number): Parameter => ({
+export const binary = (value: Uint8Array | null, length: number): Parameter => ({
   type: 'Binary',
-  value: bufferOf(value),
+  value: value === null ? null : bufferOf(value),
+  length,
+});
+
+/** `varbinary(length)`. */
+export const varbinary = (value: Uint8Array | null, length: number): Parameter => ({
+  type: 'VarBinary',
+  value: value === null ? null : bufferOf(value),
   length,
 });
 
