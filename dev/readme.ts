@@ -51,8 +51,11 @@ function rowsOf(schema: Schema, path: string, isEntity: boolean): string[][] {
     const fallback = child.default === undefined ? required : code(child.default);
     const inherited = isEntity && name !== 'url' ? 'the top-level one' : fallback;
     const row = [`\`${childPath}\``, kindOf(child), inherited, child.description ?? ''];
-    // Below an entity's destination stands what stands below the top-level one.
-    return isEntity ? [row] : [row, ...rowsOf(child, childPath, childPath === 'entities[].destination')];
+    // Below an entity's destination stands what stands below the top-level one, and below the map of deletions what stands
+    // below the entity's.
+    return isEntity || childPath === 'entities[].deleted.map'
+      ? [row]
+      : [row, ...rowsOf(child, childPath, childPath === 'entities[].destination')];
   });
   const variants = (schema.oneOf ?? []).flatMap((variant) => {
     const type = variant.properties?.type?.const;

@@ -6,13 +6,14 @@ import type { Entity } from '../sync/entity.ts';
 import { SyncError } from '../sync/errors.ts';
 import { readConnection } from './connection.ts';
 import { Draft } from './draft.ts';
-import { checkConnectionName, checkEntities, checkTimeZone, readEntity } from './entities.ts';
+import { checkConnectionName, checkEntities, readEntity } from './entities.ts';
+import { checkTimeZone } from './fields.ts';
 import { displayPath, findConfigFile, readConfigFile } from './file.ts';
 import { formatPath, type Path, type Problem } from './problem.ts';
 import { isLoopback } from './proxy.ts';
 import { type Resolved, resolveReferences } from './references.ts';
 import { DEFAULTS, type RawConfig, type RawConnection } from './schema.ts';
-import { clearSecretPaths, mayShow, secretsOf } from './secrets.ts';
+import { clearSecretPaths, mayShow, secretsOf, urlsOf } from './secrets.ts';
 import { parseSecretsFile } from './secrets-file.ts';
 import { othersCanRead, readFailure, readText } from './text-file.ts';
 import { readTls } from './tls.ts';
@@ -208,9 +209,8 @@ function tlsWarnings(connections: readonly ConnectionSettings[]): string[] {
 }
 
 function insecureWarnings(entities: readonly Entity[]): string[] {
-  const names = entities
-    .filter(({ destination: { url } }) => new URL(url).protocol === 'http:' && !isLoopback(new URL(url)))
-    .map(({ name }) => name);
+  const isInsecure = (url: URL) => url.protocol === 'http:' && !isLoopback(url);
+  const names = entities.filter((entity) => urlsOf(entity).some(isInsecure)).map(({ name }) => name);
   return names.length === 0 ? [] : [`entity ${names.join(', ')}: sent without TLS (allowInsecure)`];
 }
 

@@ -1,6 +1,6 @@
 /** The effective configuration as a configuration file would hold it, secrets masked. */
 import type { ConnectionSettings } from '../sync/connection.ts';
-import type { Auth, DestinationTls, Entity } from '../sync/entity.ts';
+import type { Auth, DestinationTls, DetectionConfig, Entity } from '../sync/entity.ts';
 import type { Config } from './config.ts';
 import { isSecretName } from './secrets.ts';
 
@@ -43,7 +43,8 @@ function maskedConnection({ name: _, login, ...settings }: ConnectionSettings) {
   };
 }
 
-function maskedEntity({ name, trackingLabels, source, destination, changes, map, timeZone }: Entity) {
+function maskedEntity(entity: Entity) {
+  const { name, trackingLabels, source, destination, changes, deleted, map, timeZone } = entity;
   const { auth, headers, tls, proxy, ...rest } = destination;
   const maskedHeaders = Object.entries(headers).map(([header, value]) => [header, isSecretName(header) ? MASK : value]);
   return {
@@ -58,8 +59,19 @@ function maskedEntity({ name, trackingLabels, source, destination, changes, map,
       ...(proxy === undefined ? { proxy: '' } : { proxy: maskedUrl(proxy.url), noProxy: proxy.noProxy }),
     },
     changes,
+    detection: effectiveDetection(entity.detection),
+    reconcileEvery: entity.reconcileEvery,
+    ...(deleted !== undefined && {
+      deleted: { ...deleted, ...(deleted.map !== undefined && { map: withTimeZones(deleted.map, timeZone) }) },
+    }),
+    maxDeletePercent: entity.maxDeletePercent,
     ...(map !== undefined && { map: withTimeZones(map, timeZone) }),
   };
+}
+
+/** The overlap stands only where it has an effect, as the schema's checks ask for. */
+function effectiveDetection({ overlapMinutes, ...detection }: DetectionConfig): Partial<DetectionConfig> {
+  return detection.method === 'modifiedAt' ? { ...detection, overlapMinutes } : detection;
 }
 
 /** Fields with the time of sending name their zone, since that is where the entity's zone has its effect. */

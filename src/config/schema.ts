@@ -2,7 +2,7 @@
  * The one source of truth of the configuration's form: its JSON Schema (draft 7), with a description of every key and the
  * defaults. sync.config.schema.json and the README's reference are made from it.
  */
-import type { Auth, Json, RejectedRowsConfig } from '../sync/entity.ts';
+import type { Auth, DeletedConfig, DetectionConfig, Entity, Json, RejectedRowsConfig } from '../sync/entity.ts';
 
 /** What holds where the configuration is silent. */
 export const DEFAULTS = {
@@ -26,6 +26,9 @@ export const DEFAULTS = {
     allowInsecure: false,
   },
   changes: 'new',
+  detection: { method: 'auto', overlapMinutes: 120 },
+  reconcileEvery: 7,
+  maxDeletePercent: 10,
   run: { maxRetries: 100 },
 } as const;
 
@@ -35,6 +38,9 @@ export const DEFAULT_PORT = 1433;
 /** setTimeout takes no more. */
 const MAX_TIMEOUT_MS = 2_147_483_647;
 const MAX_TIMEOUT_MINUTES = Math.floor(MAX_TIMEOUT_MS / 60_000);
+
+const MINUTES_IN_A_YEAR = 525_600;
+const DAYS_IN_A_CENTURY = 36_525;
 
 const text = { type: 'string', minLength: 1 } as const;
 const positive = { type: 'integer', minimum: 1 } as const;
@@ -358,9 +364,73 @@ const entity = {
       },
     },
     changes: {
-      enum: ['new'],
+      enum: ['new', 'changed', 'mirror'],
       default: DEFAULTS.changes,
-      description: 'Which rows are sent. new: those whose key the ledger does not hold.',
+      description:
+        'Which rows are sent. new: those whose key the ledger does not hold; changed: these, and again those whose payload has changed; mirror: also the deletion of those that are gone from the source.',
+    },
+    detection: {
+      description: 'How changed rows are found. Of no effect where changes is new.',
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        method: {
+          enum: ['auto', 'hash', 'rowversion', 'modifiedAt'],
+          default: DEFAULTS.detection.method,
+          description:
+            'hash: all rows are read and compared; rowversion, modifiedAt: only those that a column says have changed since; auto: rowversion where the source has such a column, else hash.',
+        },
+        column: {
+          ...text,
+          description:
+            "The column that tells of a change. Of rowversion: default the table's only one; of modifiedAt: required.",
+        },
+        overlapMinutes: {
+          type: 'number',
+          minimum: 0,
+          maximum: MINUTES_IN_A_YEAR,
+          default: DEFAULTS.detection.overlapMinutes,
+          description:
+            'Of modifiedAt: how far before the last known time rows are read again. Longer than any transaction that sets the column, and than a clock is ever set back.',
+        },
+      },
+    },
+    reconcileEvery: {
+      ...rate,
+      maximum: DAYS_IN_A_CENTURY,
+      default: DEFAULTS.reconcileEvery,
+      description: 'Days after which a run compares all rows, although the detection reads fewer.',
+    },
+    deleted: {
+      description:
+        'Where deletions go, for changes: "mirror". It has either a map or {key} in its url; everything else is as in destination.',
+      type: 'object',
+      additionalProperties: false,
+      required: ['url'],
+      properties: {
+        url: {
+          ...text,
+          description:
+            "Endpoint: absolute, or a path that follows baseUrl. {key} in its path or query stands for the row's key: then each row is a call without a body.",
+        },
+        method: {
+          enum: ['POST', 'PUT', 'PATCH', 'DELETE'],
+          description: 'HTTP method. Default: DELETE where the url has {key}, else POST.',
+        },
+        map: {
+          description: "As the entity's map, but of the key's columns only: deletions then go in batches like rows.",
+          type: 'object',
+          minProperties: 1,
+          additionalProperties: field,
+        },
+      },
+    },
+    maxDeletePercent: {
+      type: 'number',
+      minimum: 0,
+      maximum: 100,
+      default: DEFAULTS.maxDeletePercent,
+      description: "When more than this part of the ledger's rows would be deleted, none is.",
     },
     map: {
       description: 'Payload field → where its value comes from. Default: every column, its name in camelCase.',
@@ -555,6 +625,15 @@ interface RawField {
   readonly timeZone?: string;
 }
 
+type RawMap = Readonly<Record<string, string | RawField>>;
+
+/** Where an entity's deletions go, in the file. */
+export interface RawDeleted {
+  readonly url: string;
+  readonly method?: DeletedConfig['method'];
+  readonly map?: RawMap;
+}
+
 /** An entity in the file. */
 export interface RawEntity {
   readonly name: string;
@@ -570,8 +649,12 @@ export interface RawEntity {
     readonly minRows?: number;
   };
   readonly destination: RawDestination & { readonly url: string };
-  readonly changes?: 'new';
-  readonly map?: Readonly<Record<string, string | RawField>>;
+  readonly changes?: Entity['changes'];
+  readonly detection?: Partial<DetectionConfig>;
+  readonly reconcileEvery?: number;
+  readonly deleted?: RawDeleted;
+  readonly maxDeletePercent?: number;
+  readonly map?: RawMap;
 }
 
 /** The file, once it meets CONFIG_SCHEMA. */

@@ -2,6 +2,7 @@
 import type { ConnectionSettings } from '../sync/connection.ts';
 import type { Auth, Entity } from '../sync/entity.ts';
 import { hasClearPassword } from './connection.ts';
+import { KEY_PLACE } from './destinations.ts';
 import { isPem } from './pem.ts';
 import { formatPath, type Path } from './problem.ts';
 import { hasReference, type ResolvedReference } from './references.ts';
@@ -31,7 +32,7 @@ export function secretsOf(
   entities: readonly Entity[],
   references: readonly ResolvedReference[],
 ): string[] {
-  const urls = entities.map(({ destination }) => new URL(destination.url));
+  const urls = entities.flatMap(urlsOf);
   const proxies = entities.flatMap(({ destination: { proxy } }) => (proxy === undefined ? [] : [new URL(proxy.url)]));
   const open = new Set([
     ...connections.flatMap(({ server, instance, database, login, appName }) => [
@@ -57,10 +58,16 @@ export function secretsOf(
       ...secretValues(Object.entries(destination.headers)),
     ]),
     ...entities.flatMap(({ destination: { tls } }) => [tls?.key ?? '', tls?.passphrase ?? '']),
-    ...urls.flatMap((url) => secretValues([...url.searchParams])),
+    // What stands around the place of a key is the same in every call.
+    ...urls.flatMap((url) => secretValues([...url.searchParams])).flatMap((value) => value.split(KEY_PLACE)),
     ...proxies.flatMap(({ password }) => [password, decodeURIComponent(password)]),
   ];
   return [...new Set(secrets)].filter((secret) => secret !== '');
+}
+
+/** Where an entity's rows and deletions go. */
+export function urlsOf({ destination, deleted }: Entity): URL[] {
+  return [destination.url, ...(deleted === undefined ? [] : [deleted.url])].map((url) => new URL(url));
 }
 
 function secretValues(pairs: readonly (readonly [name: string, value: string])[]): string[] {

@@ -529,6 +529,9 @@ describe('entities', () => {
           allowInsecure: false,
         },
         changes: 'new',
+        detection: { method: 'auto', overlapMinutes: 120 },
+        reconcileEvery: 7,
+        maxDeletePercent: 10,
         timeZone: 'UTC',
       },
     ]);
@@ -566,7 +569,7 @@ const MISTAKES: [name: string, change: (tree: ReturnType<typeof smallConfig>) =>
     [
       'entitis: unknown key, did you mean "entities"?',
       'destination.batch_size: unknown key, did you mean "batchSize"?',
-      'entities[0].tracking: unknown key, expected "name", "enabled", "trackingLabels", "source", "destination", "changes" or "map"',
+      'entities[0].tracking: unknown key, expected "name", "enabled", "trackingLabels", "source", "destination", "changes", "detection", "reconcileEvery", "deleted", "maxDeletePercent" or "map"',
       'entities[0].map.A.colum: unknown key, did you mean "column"?',
     ],
   ],
@@ -694,7 +697,7 @@ const MISTAKES: [name: string, change: (tree: ReturnType<typeof smallConfig>) =>
       'logging.format: found "xml", expected "text" or "json"',
       'destination.method: found "post", expected "POST", "PUT" or "PATCH", did you mean "POST"?',
       'destination.auth.type: found an unknown type, expected "none", "apiKey", "basic" or "bearer", did you mean "apiKey"?',
-      'entities[0].changes: found "all", expected "new"',
+      'entities[0].changes: found "all", expected "new", "changed" or "mirror"',
     ],
   ],
   [
@@ -946,8 +949,8 @@ const MISTAKES: [name: string, change: (tree: ReturnType<typeof smallConfig>) =>
     [
       'connections.main: ${env:NONE} is not resolved: neither the secrets file nor the environment has NONE',
       'destination.baseUrl: ${file:none} is not resolved: there is no such file',
-      'entities[0].changes: found text, expected "new" (with ${env:WORD})',
-      'entities[1].batchsize: unknown key, expected "name", "enabled", "trackingLabels", "source", "destination", "changes" or "map"',
+      'entities[0].changes: found text, expected "new", "changed" or "mirror" (with ${env:WORD})',
+      'entities[1].batchsize: unknown key, expected "name", "enabled", "trackingLabels", "source", "destination", "changes", "detection", "reconcileEvery", "deleted", "maxDeletePercent" or "map"',
       'entities[0].map.A.format: found "Y", expected a date format of yyyy, yy, MM, dd, HH, mm, ss, fff, other letters in \'…\'',
     ],
   ],
