@@ -3,12 +3,13 @@ import { STATUS_CODES } from 'node:http';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { Dispatcher } from 'undici';
-import type { Auth, DestinationConfig } from '../sync/entity.ts';
+import type { Auth } from '../sync/entity.ts';
 import { maskValues, maskValuesInEach } from '../sync/mask.ts';
 import type { Attempt, Batch, Destination } from '../sync/ports.ts';
 import { readBody } from './answer-body.ts';
 import { answerText } from './answer-text.ts';
-import { MAX_ANSWER_BYTES, maxReportBytes, notingWrite, openDispatcher } from './dispatcher.ts';
+import { type Endpoint, MAX_ANSWER_BYTES, maxReportBytes, notingWrite, openDispatcher } from './dispatcher.ts';
+import { hasKeyPlace, keyedPath } from './keyed-path.ts';
 import { describeNetworkError, isAnswerTimeout } from './network-error.ts';
 import { rejectedRows, UnclearReportError } from './rejected-rows.ts';
 import { waitOf } from './wait.ts';
@@ -34,9 +35,13 @@ type Result = Omit<Attempt, 'startedAt' | 'durationMs'>;
  * its status is there, unless its body tells of rows (config.rejectedRows, 207): then that is read, too. Redirects are not
  * followed. Where the caller's signal cut the attempt off, `error` says so, and the signal is aborted. `config.url` is a
  * valid http or https URL.
+ *
+ * Where the URL has a place for a key, a batch is one row, and its attempt a request without a body. What cannot be sent so is
+ * an attempt with `notSent` and an error.
  */
-export function createDestination(config: DestinationConfig, { version, redact }: DestinationOptions): Destination {
+export function createDestination(config: Endpoint, { version, redact }: DestinationOptions): Destination {
   const url = new URL(config.url);
+  const pathFor = hasKeyPlace(config.url) ? keyedPath(config.url) : undefined;
   const proxy = config.proxy && new URL(config.proxy.url);
   let opened: Promise<Dispatcher> | undefined;
 
@@ -50,11 +55,15 @@ export function createDestination(config: DestinationConfig, { version, redact }
       }
       return describeNetworkError(error, url.host, proxy?.host);
     };
+    const path = pathFor === undefined ? url.pathname + url.search : pathFor(batch.keys);
+    if (path === undefined) {
+      return { error: `not sent: the URL takes one key, which is neither empty nor "." or ".."`, notSent: true };
+    }
     let response: Dispatcher.ResponseData;
     try {
       opened ??= openDispatcher(config);
       const dispatcher = await opened;
-      const body = config.compression === 'gzip' ? await compressed(batch.body) : batch.body;
+      const body = pathFor === undefined ? await encodedBody(config, batch) : null;
       const cut = AbortSignal.any([signal, deadline]);
       // Aborted before anybody listens for it: undici would connect first.
       cut.throwIfAborted();
@@ -64,8 +73,8 @@ export function createDestination(config: DestinationConfig, { version, redact }
       const request = notingWrite(dispatcher, noteWrite).request({
         origin: url.origin,
         method: config.method,
-        path: url.pathname + url.search,
-        headers: headersOf(config, version, batch.id),
+        path,
+        headers: headersOf(config, version, batch.id, body !== null),
         body,
         signal: cut,
       });
@@ -151,19 +160,24 @@ function abortOf(signal: AbortSignal): Promise<never> {
 
 const compressed = promisify(gzip);
 
+async function encodedBody({ compression }: Endpoint, { body }: Batch): Promise<Uint8Array> {
+  return compression === 'gzip' ? compressed(body) : body;
+}
+
 /** A request's headers; of two with one name, whatever its case, the later one is sent. */
 function headersOf(
-  { headers, auth, compression, idempotencyHeader }: DestinationConfig,
+  { headers, auth, compression, idempotencyHeader }: Endpoint,
   version: string,
   batchId: string,
+  hasBody: boolean,
 ): Record<string, string> {
   const all = {
-    'Content-Type': 'application/json',
+    ...(hasBody && { 'Content-Type': 'application/json' }),
     Accept: 'application/json, text/*;q=0.5',
     'User-Agent': `tamhr-sync/${version}`,
     ...headers,
     ...authorization(auth),
-    ...(compression !== 'none' && { 'Content-Encoding': compression }),
+    ...(hasBody && compression !== 'none' && { 'Content-Encoding': compression }),
     ...(idempotencyHeader !== null && { [idempotencyHeader]: batchId }),
   };
   const byName = new Map(Object.entries(all).map(([name, value]) => [name.toLowerCase(), [name, value]]));

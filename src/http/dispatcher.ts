@@ -2,7 +2,12 @@
 import { isIP } from 'node:net';
 import { getCACertificates } from 'node:tls';
 import type { buildConnector, Dispatcher } from 'undici';
-import type { DestinationConfig, DestinationTls } from '../sync/entity.ts';
+import type { DeletedConfig, DestinationConfig, DestinationTls } from '../sync/entity.ts';
+
+/** Where batches go, of upserts or of deletions. */
+export interface Endpoint extends Omit<DestinationConfig, 'method'> {
+  readonly method: DestinationConfig['method'] | DeletedConfig['method'];
+}
 
 /** An answer that is longer is not read to its end, unless it tells of rows. */
 export const MAX_ANSWER_BYTES = 1024 * 1024;
@@ -11,7 +16,7 @@ export const MAX_ANSWER_BYTES = 1024 * 1024;
 const MAX_BYTES_PER_ROW = 1024;
 
 /** An answer that tells of rows is read so far: there is space for all of them. */
-export function maxReportBytes({ batchSize }: DestinationConfig): number {
+export function maxReportBytes({ batchSize }: Endpoint): number {
   return Math.max(MAX_ANSWER_BYTES, batchSize * MAX_BYTES_PER_ROW);
 }
 
@@ -29,7 +34,7 @@ type Connector = buildConnector.connector;
  *
  * Where the proxy itself cannot be reached, the error's code begins with UND_ERR_PRX, and why is its cause.
  */
-export async function openDispatcher(config: DestinationConfig): Promise<Dispatcher> {
+export async function openDispatcher(config: Endpoint): Promise<Dispatcher> {
   const { buildConnector, EnvHttpProxyAgent, errors, Pool } = await import('undici');
   const { url, proxy } = config;
   const tls = { ...config.tls, allowH2: false };

@@ -44,6 +44,7 @@ function destinationOf(url: string, config: Partial<DestinationConfig>): Destina
 
 const BATCH: Batch = {
   id: '3f0c2f8e-7d5c-4a2b-9d53-0a4b8f6f1a11',
+  operation: 'upsert',
   keys: ['a'],
   hashes: new Uint8Array(16),
   offsets: Uint32Array.of(1),

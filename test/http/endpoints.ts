@@ -2,8 +2,9 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, Socket } from 'node:net';
 import { type Answer, type Receiver, type ReceiverOptions, startReceiver } from '../../dev/receiver.ts';
-import { createDestination } from '../../src/http/destination.ts';
-import type { DestinationConfig } from '../../src/sync/entity.ts';
+import { createDestination, type DestinationOptions } from '../../src/http/destination.ts';
+import { createEntityDestination } from '../../src/http/entity-destination.ts';
+import type { DeletedConfig, DestinationConfig } from '../../src/sync/entity.ts';
 import type { Attempt, Batch, Destination } from '../../src/sync/ports.ts';
 import { destinationConfig } from '../support/fakes.ts';
 
@@ -40,14 +41,39 @@ export async function rawServer(onSocket: (socket: Socket) => void): Promise<str
 /** What `destinationOf` redacts. */
 export const SECRET = 'k-5f3a9c71';
 
+const OPTIONS: DestinationOptions = { version: '1.2.3', redact: (text) => text.replaceAll(SECRET, '***') };
+
 /** A destination at this URL, with defaults for everything else. */
 export function destinationOf(url: string, config: Partial<DestinationConfig> = {}): Destination {
-  const destination = createDestination(destinationConfig({ url, ...config }), {
-    version: '1.2.3',
-    redact: (text) => text.replaceAll(SECRET, '***'),
-  });
+  return closing(createDestination(destinationConfig({ url, ...config }), OPTIONS));
+}
+
+/** The same for an entity whose deletions go where `deleted` says. */
+export function entityDestinationOf(
+  url: string,
+  deleted: DeletedConfig | undefined,
+  config: Partial<DestinationConfig> = {},
+): Destination {
+  const destination = destinationConfig({ url, ...config });
+  return closing(createEntityDestination({ destination, ...(deleted !== undefined && { deleted }) }, OPTIONS));
+}
+
+function closing(destination: Destination): Destination {
   closers.unshift(() => destination.close());
   return destination;
+}
+
+/** A batch that asks for the deletion of the row with this key, as sync/ makes it where each is a call of its own. */
+export function deletionOf(...keys: string[]): Batch {
+  const body = `[${keys.map(() => 'null').join(',')}]`;
+  return {
+    id: '8c1d4d1e-1f0b-4a55-8f39-5d1f4d0c7e22',
+    operation: 'delete',
+    keys,
+    hashes: new Uint8Array(),
+    offsets: Uint32Array.from(keys, (_, index) => 1 + 5 * index),
+    body: Buffer.from(body),
+  };
 }
 
 /** A batch of these payloads; their keys are k0, k1 and so on. */
@@ -61,6 +87,7 @@ export function batchOf(...payloads: object[]): Batch {
   });
   return {
     id: '3f0c2f8e-7d5c-4a2b-9d53-0a4b8f6f1a11',
+    operation: 'upsert',
     keys: texts.map((_, index) => `k${index}`),
     hashes: new Uint8Array(16 * texts.length),
     offsets: Uint32Array.from(offsets),
