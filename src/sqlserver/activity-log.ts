@@ -37,7 +37,7 @@ export interface LogEntry {
   readonly entity: EntityIdentity;
   readonly runId: string;
   readonly host: string;
-  readonly batch: Pick<Batch, 'id' | 'keys'>;
+  readonly batch: Pick<Batch, 'id' | 'operation' | 'keys'>;
   readonly outcome: Outcome;
   /** Rows of the batch that became dead letters. */
   readonly rowsRefused?: number;
@@ -91,8 +91,11 @@ function entryTexts(entry: LogEntry, length: number): Record<string, string | nu
 /** JSON, without its attempts where the column is too short for them: cut JSON is none. */
 function information({ entity, runId, batch, outcome, rowsRefused = 0 }: LogEntry, length: number): string {
   const { attempts } = outcome;
+  const isDeletion = batch.operation === 'delete';
+  const { url } = isDeletion && entity.deleted !== undefined ? entity.deleted : entity.destination;
   const facts = {
-    EndpointUrl: publicUrl(entity.destination.url),
+    EndpointUrl: publicUrl(url),
+    ...(isDeletion && { Operation: batch.operation }),
     BatchSize: entity.destination.batchSize,
     HttpResponseCode: attempts.at(-1)?.status ?? null,
     DurationMs: totalDurationMs(outcome),
@@ -120,12 +123,12 @@ export function totalDurationMs({ attempts }: Outcome): number {
   return Math.round(attempts.reduce((sum, { durationMs }) => sum + durationMs, 0));
 }
 
-/** An address without user, password and the values of its query, which may be keys. */
+/** An address without user, password and the values of its query, which may be keys; `{key}` is as it was configured. */
 function publicUrl(text: string): string {
   const url = new URL(text);
   url.username = '';
   url.password = '';
   for (const name of [...url.searchParams.keys()]) url.searchParams.set(name, '***');
   url.hash = '';
-  return url.href;
+  return url.href.replaceAll('%7Bkey%7D', '{key}');
 }

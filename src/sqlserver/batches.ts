@@ -1,5 +1,5 @@
 /** TB_R_SYNC_BATCH, a statement a function: how a batch is stored, kept, ended and read again. ledger.ts has the transactions. */
-import type { Batch, Doubt, Outcome, UnresolvedBatch } from '../sync/ports.ts';
+import type { Batch, Doubt, Operation, Outcome, UnresolvedBatch } from '../sync/ports.ts';
 import { reasonOf, totalDurationMs } from './activity-log.ts';
 import { binary, blob, guid, int, nvarchar, type Parameter, type Parameters } from './parameters.ts';
 import type { Session } from './session.ts';
@@ -19,11 +19,12 @@ export async function insertBatch(session: Session, batch: Batch, stored: Stored
   await session.query(
     `INSERT INTO dbo.TB_R_SYNC_BATCH
        (BatchId, RunId, EntityType, Operation, ParentId, State, RowsInBatch, BodyHash, Body, RowKeys, Attempts, RunsTried, CreatedAt)
-     VALUES (@batch, @run, @entityType, N'upsert', @parent, N'sending', @rows, @bodyHash, @body, @rowKeys, 0, 1, SYSUTCDATETIME())`,
+     VALUES (@batch, @run, @entityType, @operation, @parent, N'sending', @rows, @bodyHash, @body, @rowKeys, 0, 1, SYSUTCDATETIME())`,
     {
       batch: guid(batch.id),
       run: owner.run,
       entityType: owner.entityType,
+      operation: nvarchar(batch.operation, 20),
       parent: guid(owner.parentId ?? null),
       rows: int(batch.keys.length),
       bodyHash: binary(stored.bodyHash, 32),
@@ -94,16 +95,16 @@ export async function unresolvedIds(session: Session, labels: Parameters): Promi
 /** Undefined where it is no longer `sending`. Throws SyncError LOG_DATABASE_REFUSED where it is damaged. */
 export async function readUnresolved(session: Session, id: string): Promise<UnresolvedBatch | undefined> {
   const { rows } = await session.query(
-    `SELECT Body, RowKeys, BodyHash, CreatedAt, RefusedRuns, ServerErrorRuns
+    `SELECT Operation, Body, RowKeys, BodyHash, CreatedAt, RefusedRuns, ServerErrorRuns
      FROM dbo.TB_R_SYNC_BATCH WHERE BatchId = @batch AND State = N'sending'`,
     { batch: guid(id) },
   );
   const [row] = rows;
   if (row === undefined) return undefined;
-  const [body, rowKeys, bodyHash] = row as [Uint8Array | null, Uint8Array | null, Uint8Array];
-  const [createdAt, refusedRuns, serverErrorRuns] = row.slice(3) as [Date, number | null, number | null];
+  const [operation, body, rowKeys, bodyHash] = row as [Operation, Uint8Array | null, Uint8Array | null, Uint8Array];
+  const [createdAt, refusedRuns, serverErrorRuns] = row.slice(4) as [Date, number | null, number | null];
   return {
-    batch: await unpackBatch(id, { body, rowKeys, bodyHash }),
+    batch: await unpackBatch(id, operation, { body, rowKeys, bodyHash }),
     createdAt,
     doubt: { refusedRuns: refusedRuns ?? 0, serverErrorRuns: serverErrorRuns ?? 0 },
   };

@@ -1,7 +1,7 @@
 /** TB_R_SYNC_FAILURE, a statement a function: the rows of an entity that cannot be sent. ledger.ts has the transactions. */
 import { hash } from 'node:crypto';
 import type { Cell, DeadLetter, KnownDeadLetter } from '../sync/ports.ts';
-import { bufferOf, cut, type Parameter } from './parameters.ts';
+import { binary, bufferOf, cut, int, type Parameter } from './parameters.ts';
 import type { Session } from './session.ts';
 import { fill, type TemporaryTable } from './temporary-table.ts';
 import { KEYS } from './tracking.ts';
@@ -10,6 +10,10 @@ import { KEYS } from './tracking.ts';
 export const HASH_LENGTH = 16;
 
 const FAILED_ID_LENGTH = 4000;
+
+/** No surrogate pair is cut in two. */
+const SHORTEST_CUT_ID = FAILED_ID_LENGTH - 1;
+
 const REASON_LENGTH = 1000;
 
 /** How long after its first failure a dead letter is due: less than a day, so that a nightly run meets it the next night. */
@@ -64,11 +68,7 @@ export async function findDeadLetters(
   entityType: Parameter,
   keys: readonly string[],
 ): Promise<KnownDeadLetter[]> {
-  await fill(
-    session,
-    KEY_HASHES,
-    keys.map((key, index) => [index, keyHash(key)]),
-  );
+  await loadKeyHashes(session, keys);
   const { rows } = await session.query(
     `SELECT k.Ord, f.RowHash,
        CASE WHEN f.State = N'discarded' THEN N'discarded' WHEN f.NextTryAt > SYSUTCDATETIME() THEN N'waiting' ELSE N'due' END
@@ -81,6 +81,44 @@ export async function findDeadLetters(
     state: state as KnownDeadLetter['state'],
     ...(rowHash !== null && { hash: rowHash as Uint8Array }),
   }));
+}
+
+/**
+ * Keys of dead letters that are due, in the order of their KeyHash from the one after `after`'s on. A key that was cut to
+ * fit its column is none of any row.
+ */
+export async function readDueDeadLetters(
+  session: Session,
+  entityType: Parameter,
+  after: string | undefined,
+  limit: number,
+): Promise<string[]> {
+  const { rows } = await session.query(
+    `SELECT TOP (@limit) EntityId FROM dbo.TB_R_SYNC_FAILURE
+     WHERE EntityType = @entityType AND State = N'waiting' AND (NextTryAt IS NULL OR NextTryAt <= SYSUTCDATETIME())
+       AND DATALENGTH(EntityId) < ${2 * SHORTEST_CUT_ID}${after === undefined ? '' : ' AND KeyHash > @after'}
+     ORDER BY KeyHash`,
+    {
+      entityType,
+      limit: int(limit),
+      ...(after !== undefined && { after: binary(keyHash(after), HASH_LENGTH) }),
+    },
+  );
+  return rows.map(([key]) => key as string);
+}
+
+/** Carries the keys to the server, for deleteLoadedDeadLetters. Not in a transaction. */
+export async function loadKeyHashes(session: Session, keys: readonly string[]): Promise<void> {
+  await fill(
+    session,
+    KEY_HASHES,
+    keys.map((key, index) => [index, keyHash(key)]),
+  );
+}
+
+/** Deletes those of the keys that loadKeyHashes has put down. */
+export async function deleteLoadedDeadLetters(session: Session, entityType: Parameter): Promise<void> {
+  await deleteByKeyHash(session, entityType, KEY_HASHES);
 }
 
 /** Carries the letters to the server, for the two functions below; returns how many keys they are. Not in a transaction. */
@@ -138,9 +176,13 @@ export async function writeLetters(session: Session, entityType: Parameter, run:
 
 /** Deletes those of the keys in #tamhr_keys, whose rows must have their KeyHash. */
 export async function deleteDeadLetters(session: Session, entityType: Parameter): Promise<void> {
+  await deleteByKeyHash(session, entityType, KEYS);
+}
+
+async function deleteByKeyHash(session: Session, entityType: Parameter, { name }: TemporaryTable): Promise<void> {
   await session.query(
     `DELETE f FROM dbo.TB_R_SYNC_FAILURE AS f
-     INNER JOIN ${KEYS.name} AS k ON k.KeyHash = f.KeyHash
+     INNER JOIN ${name} AS k ON k.KeyHash = f.KeyHash
      WHERE f.EntityType = @entityType`,
     { entityType },
   );

@@ -10,11 +10,14 @@ import { SyncError } from '../sync/errors.ts';
 import type { Batch, Cell, DeadLetter, EntityIdentity, Ledger, Outcome } from '../sync/ports.ts';
 import { type LogColumns, logOutcome, readLogColumns } from './activity-log.ts';
 import { endBatch, insertBatch, readUnresolved, recordUnknown, unresolvedIds } from './batches.ts';
+import { removeWatermark, writeComparison } from './comparison.ts';
 import {
   countKnownLetters,
   deleteDeadLetters,
+  deleteLoadedDeadLetters,
   HASH_LENGTH,
   keyHash,
+  loadKeyHashes,
   loadLetters,
   writeLetters,
 } from './dead-letters.ts';
@@ -25,7 +28,8 @@ import type { Session } from './session.ts';
 import { ERROR_NUMBERS, errorNumber, errorText, isDuplicateKey, isPermissionError } from './statement-error.ts';
 import { packBatch } from './stored-batch.ts';
 import { fill } from './temporary-table.ts';
-import { ENTITY_TYPE_LENGTH, KEYS, labelParameters } from './tracking.ts';
+import { ENTITY_TYPE_LENGTH, hashRows, KEYS, labelParameters } from './tracking.ts';
+import { giveMissingHashes, track, untrack } from './tracking-changes.ts';
 import { isTransient } from './transient.ts';
 
 /** For what a destination has answered: not to store it means to send the batch again. */
@@ -65,30 +69,6 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
       { entityType, run },
     );
     if (rowCount !== 1) throw takenOver(entity);
-  }
-
-  /** #tamhr_keys into TB_R_SYNC_TRACKING: rows that are there keep their label, new ones get the first. */
-  async function track(session: Session, batch: Batch): Promise<void> {
-    const parameters = { ...labels, batch: guid(batch.id) };
-    const joinOf = (label: string, alias: string) =>
-      `LOOP JOIN dbo.TB_R_SYNC_TRACKING AS ${alias} ON ${alias}.EntityType = @${label} AND ${alias}.EntityId = k.EntityId`;
-    const names = Object.keys(labels);
-    for (const label of names) {
-      await session.query(
-        `UPDATE t SET SyncTimestamp = SYSUTCDATETIME(), RowHash = k.RowHash, BatchId = @batch
-         FROM ${KEYS.name} AS k INNER ${joinOf(label, 't')}`,
-        { batch: parameters.batch, [label]: labels[label] as (typeof labels)[string] },
-      );
-    }
-    // Two keys of one batch may be equal to the ledger's collation: the first of them stands for both.
-    await session.query(
-      `INSERT INTO dbo.TB_R_SYNC_TRACKING (EntityType, EntityId, SyncTimestamp, RowHash, BatchId)
-       SELECT @label0, k.EntityId, SYSUTCDATETIME(), k.RowHash, @batch
-       FROM ${KEYS.name} AS k ${names.map((label, index) => `LEFT ${joinOf(label, `t${index}`)}`).join(' ')}
-       WHERE ${names.map((_, index) => `t${index}.Id IS NULL`).join(' AND ')}
-         AND k.Ord IN (SELECT MIN(Ord) FROM ${KEYS.name} GROUP BY EntityId)`,
-      parameters,
-    );
   }
 
   async function log(session: Session, batch: Batch, outcome: Outcome, rowsRefused = 0): Promise<void> {
@@ -139,6 +119,8 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
 
     async settle(batch, outcome, letters) {
       const accepted = outcome.state === 'accepted';
+      const isDeletion = batch.operation === 'delete';
+      const releases = !accepted && !isDeletion && hasOthers(batch, letters);
       let newLetters: number | undefined;
       await pool.repeating(async (session) => {
         const announced = await announce(session, letters);
@@ -149,7 +131,9 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
         await session.transaction(async () => {
           await requireOwnership(session);
           if (!(await endBatch(session, batch, outcome, run))) return;
-          if (accepted) await track(session, batch);
+          if (accepted && isDeletion) await untrack(session, labels);
+          else if (accepted) await track(session, labels, guid(batch.id));
+          if (releases) await removeWatermark(session, labels);
           if (anyDeadLetters) await deleteDeadLetters(session, entityType);
           if (letters.length > 0) await writeLetters(session, entityType, run);
           await log(session, batch, outcome, letters.length);
@@ -199,9 +183,38 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
       return newLetters ?? 0;
     },
 
+    async dropDeadLetters(keys) {
+      if (keys.length === 0) return;
+      await pool.repeating(async (session) => {
+        await loadKeyHashes(session, keys);
+        await session.transaction(async () => {
+          await requireOwnership(session);
+          await deleteLoadedDeadLetters(session, entityType);
+        });
+      });
+    },
+
+    async takeHashes(rows) {
+      if (rows.length === 0) return;
+      await pool.repeating(async (session) => {
+        await fill(session, KEYS, hashRows(rows));
+        await session.transaction(async () => {
+          await requireOwnership(session);
+          await giveMissingHashes(session, labels);
+        });
+      });
+    },
+
+    async rememberComparison(comparison) {
+      await pool.repeating(async (session) => {
+        if (!(await writeComparison(session, comparison, { entityType, run }))) throw takenOver(entity);
+      });
+    },
+
     async rehearseSettle() {
       const batch: Batch = {
         id: randomUUID(),
+        operation: 'upsert',
         keys: [randomUUID()],
         hashes: Buffer.alloc(HASH_LENGTH),
         offsets: Uint32Array.of(1),
@@ -220,7 +233,8 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
           .transaction(async () => {
             await requireOwnership(session);
             await into('dbo.TB_R_SYNC_BATCH', endBatch(session, batch, outcome, run));
-            await into('dbo.TB_R_SYNC_TRACKING', track(session, batch));
+            await into('dbo.TB_R_SYNC_TRACKING', track(session, labels, guid(batch.id)));
+            if (entity.deleted !== undefined) await into('dbo.TB_R_SYNC_TRACKING', untrack(session, labels));
             await into('dbo.TB_R_SYNC_FAILURE', deleteDeadLetters(session, entityType));
             await into('dbo.TB_R_SYNC_FAILURE', writeLetters(session, entityType, run));
             await into('dbo.TB_R_Log', log(session, batch, outcome));
@@ -260,7 +274,13 @@ function writeError(error: unknown, table: string, entity: EntityIdentity, conne
   );
 }
 
-/** The keys of a batch but for those of `letters`. */
+/** Whether the batch has rows that are none of `letters`. */
+function hasOthers({ keys }: Batch, letters: readonly DeadLetter[]): boolean {
+  const refused = new Set(letters.map(({ key }) => key));
+  return keys.some((key) => !refused.has(key));
+}
+
+/** #tamhr_keys of a batch's keys but for those of `letters`. */
 function keyRows({ keys, hashes }: Batch, letters: readonly DeadLetter[], withKeyHash: boolean): Cell[][] {
   const rowHashes = bufferOf(hashes);
   const refused = new Set(letters.map(({ key }) => key));

@@ -1,6 +1,7 @@
 /** The part of a Ledger that only reads. Works before `migrate`, too, for a first dry run. */
 import type { EntityIdentity, ReadOnlyLedger } from '../sync/ports.ts';
-import { findDeadLetters, hasDeadLetters } from './dead-letters.ts';
+import { readComparison } from './comparison.ts';
+import { findDeadLetters, hasDeadLetters, readDueDeadLetters } from './dead-letters.ts';
 import { nvarchar } from './parameters.ts';
 import type { Pool } from './pool.ts';
 import type { Session } from './session.ts';
@@ -41,6 +42,14 @@ export function createReadOnlyLedger(
       return pool.repeating(async (session) =>
         (await any.ask(session)) ? findDeadLetters(session, entityType, keys) : [],
       );
+    },
+    async dueDeadLetters(after, limit) {
+      return pool.repeating(async (session) =>
+        (await any.ask(session)) ? readDueDeadLetters(session, entityType, after, limit) : [],
+      );
+    },
+    async comparison() {
+      return pool.repeating((session) => readComparison(session, entityType));
     },
     async maxBatchRows() {
       return pool.repeating(async (session) => {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { constants, zstdCompress, zstdDecompress } from 'node:zlib';
 import { SyncError } from '../sync/errors.ts';
-import type { Batch } from '../sync/ports.ts';
+import type { Batch, Operation } from '../sync/ports.ts';
 
 /** Columns Body, RowKeys and BodyHash. */
 export interface StoredBatch {
@@ -43,13 +43,17 @@ export async function packBatch({ keys, hashes, offsets, body }: Batch): Promise
 type FoundBatch = { readonly [column in keyof StoredBatch]: StoredBatch[column] | null };
 
 /** The batch again, byte for byte. Throws SyncError LOG_DATABASE_REFUSED where it is not what was stored. */
-export async function unpackBatch(id: string, { body: packed, rowKeys, bodyHash }: FoundBatch): Promise<Batch> {
+export async function unpackBatch(
+  id: string,
+  operation: Operation,
+  { body: packed, rowKeys, bodyHash }: FoundBatch,
+): Promise<Batch> {
   try {
     if (packed === null || rowKeys === null || bodyHash === null) throw new Error('Body or RowKeys is NULL');
     const body = await decompress(packed);
     if (!sha256(body).equals(bodyHash)) throw new Error('BodyHash differs');
     const { keys, hashes, offsets } = JSON.parse((await decompress(rowKeys)).toString()) as RowKeys;
-    return { id, keys, hashes: Buffer.from(hashes, 'base64'), offsets: Uint32Array.from(offsets), body };
+    return { id, operation, keys, hashes: Buffer.from(hashes, 'base64'), offsets: Uint32Array.from(offsets), body };
   } catch (error) {
     throw new SyncError(
       'LOG_DATABASE_REFUSED',

@@ -1,8 +1,8 @@
 /** Reading TB_R_SYNC_TRACKING: which keys the ledger holds. Works before `migrate` too, for a first dry run. */
 import { SyncError } from '../sync/errors.ts';
 import { LEDGER_KEY_LENGTH } from '../sync/key.ts';
-import type { EntityIdentity, Ledger, TrackedKey } from '../sync/ports.ts';
-import { nvarchar, type Parameters } from './parameters.ts';
+import type { Cell, EntityIdentity, Ledger, LedgerRow, TrackedKey } from '../sync/ports.ts';
+import { bufferOf, int, nvarchar, type Parameters } from './parameters.ts';
 import type { Pool } from './pool.ts';
 import type { ColumnDescription, Session } from './session.ts';
 import { ERROR_NUMBERS, errorNumber } from './statement-error.ts';
@@ -28,6 +28,11 @@ export const KEYS: TemporaryTable = {
   ],
 };
 
+/** KEYS of these rows. */
+export function hashRows(rows: readonly Required<LedgerRow>[]): Cell[][] {
+  return rows.map(({ key, hash }, index) => [index, key, bufferOf(hash), null]);
+}
+
 /** TB_R_Log.Activity of an entity's batches. */
 export function activity(entity: EntityIdentity): string {
   return `Sync Batch: ${entity.name}`;
@@ -51,7 +56,7 @@ export function placeholders(parameters: Parameters): string {
 export function createTracking(
   pool: Pool,
   entity: EntityIdentity,
-): Pick<Ledger, 'find' | 'isEmpty' | 'hasLoggedSuccess'> {
+): Pick<Ledger, 'find' | 'isEmpty' | 'hasLoggedSuccess' | 'page' | 'count'> {
   const labels = labelParameters(entity);
   let hashColumn: string | undefined;
 
@@ -102,7 +107,47 @@ export function createTracking(
         );
       });
     },
+    async page(after, limit) {
+      return pool.repeating(async (session) => {
+        hashColumn ??= await findHashColumn(session, pool.settings.name);
+        const { rows } = await session.query(pageStatement(Object.keys(labels), hashColumn, after !== undefined), {
+          ...labels,
+          limit: int(limit),
+          ...(after !== undefined && { after: nvarchar(after, LEDGER_KEY_LENGTH) }),
+        });
+        return rows.map(
+          ([key, hash]): LedgerRow => ({ key: key as string, ...(hash !== null && { hash: hash as Uint8Array }) }),
+        );
+      });
+    },
+    async count() {
+      return pool.repeating(async (session) => {
+        hashColumn ??= await findHashColumn(session, pool.settings.name);
+        const { rows } = await session.query(
+          `SELECT COUNT_BIG(*) FROM dbo.TB_R_SYNC_TRACKING WHERE EntityType IN (${placeholders(labels)})`,
+          labels,
+        );
+        return Number(rows[0]?.[0]);
+      });
+    },
   };
+}
+
+/**
+ * The first rows of each label, which are seeks of the unique index, then the first of all of them: of rows with one key
+ * one that has a hash, the first label's before others.
+ */
+function pageStatement(labels: readonly string[], hashColumn: string, isLater: boolean): string {
+  const pages = labels.map(
+    (label, index) => `SELECT * FROM (
+      SELECT TOP (@limit) t.EntityId, ${hashColumn} AS RowHash, ${index} AS Label FROM dbo.TB_R_SYNC_TRACKING AS t
+      WHERE t.EntityType = @${label}${isLater ? ' AND t.EntityId > @after' : ''} ORDER BY t.EntityId) AS page${index}`,
+  );
+  return `SELECT TOP (@limit) EntityId, RowHash FROM (
+    SELECT EntityId, RowHash, ROW_NUMBER() OVER (
+      PARTITION BY EntityId ORDER BY CASE WHEN RowHash IS NULL THEN 1 ELSE 0 END, Label) AS Place
+    FROM (${pages.join(' UNION ALL ')}) AS pages) AS placed
+    WHERE Place = 1 ORDER BY EntityId`;
 }
 
 /** Before `migrate` the table has no RowHash. */

@@ -61,6 +61,7 @@ export function batchOf(keys: readonly string[], id: string = randomUUID()): Bat
   }
   return {
     id,
+    operation: 'upsert',
     keys,
     hashes: Buffer.concat(keys.map(hashOf)),
     offsets,

@@ -10,7 +10,13 @@ describe('a stored batch', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(key, { minLength: 1, maxLength: 50 }), async (keys) => {
         const batch = batchOf(keys);
-        const { id, keys: storedKeys, hashes, offsets, body } = await unpackBatch(batch.id, await packBatch(batch));
+        const {
+          id,
+          keys: storedKeys,
+          hashes,
+          offsets,
+          body,
+        } = await unpackBatch(batch.id, 'upsert', await packBatch(batch));
         assert.equal(id, batch.id);
         assert.deepEqual(storedKeys, keys);
         assert.deepEqual(Buffer.from(hashes), Buffer.from(batch.hashes));
@@ -34,7 +40,7 @@ describe('a stored batch', () => {
       const damaged = Buffer.from(stored[part]);
       const middle = damaged.length >> 1;
       damaged[middle] = (damaged[middle] ?? 0) ^ 1;
-      await assert.rejects(unpackBatch(batch.id, { ...stored, [part]: damaged }), (error: Error) => {
+      await assert.rejects(unpackBatch(batch.id, 'upsert', { ...stored, [part]: damaged }), (error: Error) => {
         assert.match(error.message, new RegExp(`Batch ${batch.id} .* is damaged`));
         return true;
       });
@@ -45,6 +51,6 @@ describe('a stored batch', () => {
     const batch = batchOf(['a']);
     const stored = await packBatch(batch);
     const { body } = await packBatch(batchOf(['b']));
-    await assert.rejects(unpackBatch(batch.id, { ...stored, body }), { code: 'LOG_DATABASE_REFUSED' });
+    await assert.rejects(unpackBatch(batch.id, 'upsert', { ...stored, body }), { code: 'LOG_DATABASE_REFUSED' });
   });
 });
