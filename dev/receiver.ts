@@ -9,13 +9,17 @@ export { type Answer, type Call, type Receiver, type ReceiverOptions, startRecei
 
 const USAGE = `npm run receiver -- [options]
 
-Takes JSON arrays of rows at any path on 127.0.0.1 and prints a line per call.
+Takes JSON arrays of rows at any path on 127.0.0.1, and DELETE of a row such as /users/K1 that came to /users before, and
+prints a line per call.
 
   --port <port>              default 8080
   --api-key <value>          refuse calls without this API key (401)
   --api-key-header <name>    its header, default X-Api-Key
   --basic <user:password>    refuse calls without this HTTP Basic login (401)
   --idempotency              the same Idempotency-Key again takes nothing
+  --deletions <path=path>    rows at the first path are to be deleted from the second, such as
+                             /users-deleted=/users; repeatable
+  --missing-status <status>  of a DELETE of a row that is not there, default 404
   --refuse <field=value>     refuse requests with a row whose field has this value (422); repeatable
   --refuse-all               refuse every row, as if the schema had changed
   --refuse-status <status>   refuse them with this status, such as 500
@@ -103,6 +107,12 @@ function parseRefusal(text: string): NonNullable<ReceiverOptions['refuse']> {
   return (row) => (String(row[field] ?? '') === value.join('=') ? `${field} is refused` : undefined);
 }
 
+function parseDeletions(text: string): [at: string, from: string] {
+  const [, at, from] = /^(\/[^=]*)=(\/.*)$/.exec(text) ?? [];
+  if (at === undefined || from === undefined) throw new UsageError(`--deletions ${text}: expected /path=/path`);
+  return [at, from];
+}
+
 function parseBasic(text: string): { user: string; password: string } {
   const [user, ...password] = text.split(':');
   if (user === undefined || password.length === 0) throw new UsageError('--basic: expected user:password');
@@ -116,8 +126,9 @@ function wholeNumber(option: string, text: string): number {
 
 function printCall(call: Call): void {
   const answer = call.status === undefined ? 'no answer' : `${call.status}${call.replayed ? ' (as before)' : ''}`;
+  const verb = call.deletesFrom === undefined ? 'taken' : 'deleted';
   const key = call.idempotencyKey === undefined ? '' : `, key ${call.idempotencyKey}`;
-  console.log(`${call.number}: ${call.method} ${call.path} ${call.rows} rows → ${answer}, ${call.taken} taken${key}`);
+  console.log(`${call.number}: ${call.method} ${call.path} ${call.rows} rows → ${answer}, ${call.taken} ${verb}${key}`);
 }
 
 async function main(): Promise<void> {
@@ -128,6 +139,8 @@ async function main(): Promise<void> {
       'api-key-header': { type: 'string', default: 'X-Api-Key' },
       basic: { type: 'string' },
       idempotency: { type: 'boolean', default: false },
+      deletions: { type: 'string', multiple: true, default: [] },
+      'missing-status': { type: 'string' },
       refuse: { type: 'string', multiple: true, default: [] },
       'refuse-all': { type: 'boolean', default: false },
       'refuse-status': { type: 'string' },
@@ -169,13 +182,15 @@ async function main(): Promise<void> {
     ...(auth !== undefined && { auth }),
     ...(values['report-rows'] && { report: 'multiStatus' }),
     ...(values['report-errors'] && { report: 'errors' }),
+    deletions: Object.fromEntries(values.deletions.map(parseDeletions)),
+    missingStatus: numberOf('missing-status'),
     refuseStatus: numberOf('refuse-status'),
     maxRows: numberOf('max-rows'),
     maxBytes: numberOf('max-bytes'),
     requestsPerSecond: numberOf('requests-per-second'),
     refuse: (row, path) => refusals.map((refusal) => refusal(row, path)).find((reason) => reason !== undefined),
     onCall: (call) => {
-      paths.add(call.path);
+      paths.add(call.deletesFrom ?? call.path);
       printCall(call);
     },
   });
@@ -184,7 +199,10 @@ async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, async () => {
       await receiver.close();
-      for (const path of paths) console.log(`${path}: ${receiver.accepted(path).size} rows taken`);
+      for (const path of paths) {
+        const deleted = receiver.deleted(path).size;
+        console.log(`${path}: ${receiver.accepted(path).size} rows taken${deleted > 0 ? `, ${deleted} deleted` : ''}`);
+      }
     });
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The stand-in for the receiving API, for demo, tests and hand trials: takes JSON arrays at any path on 127.0.0.1,
- * remembers what it took, and fails in every way that it is told to.
+ * The stand-in for the receiving API, for demo, tests and hand trials: takes JSON arrays at any path on 127.0.0.1, and
+ * deletions, remembers what it took and holds, and fails in every way that it is told to.
  */
 import { createHash } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
@@ -26,12 +26,17 @@ export interface Call {
   /** Counted from 1 over all paths. */
   readonly number: number;
   readonly method: string;
+  /** Without query. */
   readonly path: string;
+  /** Path and query as they came. */
+  readonly target: string;
   readonly headers: IncomingHttpHeaders;
   readonly idempotencyKey: string | undefined;
-  /** Rows in the body; 0 until it is read, and where it is no JSON array. */
+  /** Of a deletion: the path whose rows it deletes. Set when the body is read. */
+  deletesFrom: string | undefined;
+  /** Rows in the body, or 1 where the path names one; 0 until it is read, and where it is no JSON array. */
   rows: number;
-  /** Rows taken; 0 where the same key came before. */
+  /** Rows taken, or deleted; 0 where the same key came before. */
   taken: number;
   /** Answered; undefined where no status line was sent. */
   status: number | undefined;
@@ -85,7 +90,18 @@ export interface ReceiverOptions {
    * https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
    */
   readonly idempotency?: boolean;
-  /** A row for which this returns a reason is refused, and its whole request with it: nothing is taken, unless `report` is set. */
+  /**
+   * Paths that take deletions: batches of rows, of which only the Code counts, that the path beside it holds no longer (such
+   * as `{ '/users-deleted': '/users' }`). What it does not hold is deleted without a word. A path
+   * may stand beside itself: then its batches by DELETE are deletions, the others are not.
+   *
+   * DELETE at any other path deletes the row whose Code is the path's last part from the path before it: of
+   * `/users/K%201` the row `K 1` from `/users`.
+   */
+  readonly deletions?: Readonly<Record<string, string>>;
+  /** Of a DELETE of a row that is not held. Default 404. */
+  readonly missingStatus?: number | undefined;
+  /** A row (of a deletion by path: `{ Code }`) for which this returns a reason is refused, and its whole request with it: nothing is taken, unless `report` is set. */
   readonly refuse?: (row: ReceivedRow, path: string) => string | undefined;
   /** Of a request with a refused row. Default 422. */
   readonly refuseStatus?: number | undefined;
@@ -113,6 +129,12 @@ interface TakenRow {
   readonly times: number;
 }
 
+/** What a call asks for: to hold these rows, or to hold them no longer where `deletesFrom` is there. */
+interface Asked {
+  readonly rows: readonly ReceivedRow[];
+  readonly deletesFrom?: string;
+}
+
 /** A running receiver. Paths are without query. */
 export interface Receiver {
   /** Such as `http://127.0.0.1:8080`, without a slash at the end. */
@@ -121,7 +143,14 @@ export interface Receiver {
   calls(path?: string): readonly Call[];
   /** The rows taken at a path by their Code (else code, id or their JSON), in the order of first arrival. */
   accepted(path: string): ReadonlyMap<string, TakenRow>;
-  /** Answers each call that `failNext` leaves; undefined means as usual. Asked once the body is read. */
+  /** What is held at a path by now, by the rows' Code: each as it came last, without those that were deleted since. */
+  holds(path: string): ReadonlyMap<string, ReceivedRow>;
+  /** The Codes that were deleted from a path, however that was asked for, and how many times. */
+  deleted(path: string): ReadonlyMap<string, number>;
+  /**
+   * Answers each call that `failNext` leaves; undefined means as usual. Asked once the body is read; of a deletion by path the
+   * one row is `{ Code }`.
+   */
   respond(script: (call: Call, rows: readonly ReceivedRow[]) => Answer | undefined): void;
   /** Answers the next `count` calls in this way; a number is a status. */
   failNext(count: number, answer: number | Answer): void;
@@ -139,6 +168,8 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
   const read = new Set<number>();
   const arrivals = new EventEmitter();
   const taken = new Map<string, Map<string, TakenRow>>();
+  const held = new Map<string, Map<string, ReceivedRow>>();
+  const deleted = new Map<string, Map<string, number>>();
   const memory = new Map<string, RememberedKey>();
   const forced: Answer[] = [];
   /** Times of the requests that the rate limit let through within the last second, from performance.now(). */
@@ -167,8 +198,9 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
     }
     const sent = Buffer.concat(await request.toArray());
     const body = decoded(sent, request.headers['content-encoding']);
-    const rows = body && parseRows(body);
-    call.rows = rows?.length ?? 0;
+    const asked = body && askedOf(call, body, options.deletions);
+    call.rows = asked?.rows.length ?? 0;
+    call.deletesFrom = asked?.deletesFrom;
     if (options.keepBodies) call.body = body?.toString();
     read.add(call.number);
     arrivals.emit(String(call.number));
@@ -177,18 +209,15 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
     const bodyHash = createHash('sha256')
       .update(body ?? '')
       .digest('hex');
-    const told = failure ?? script(call, rows ?? []) ?? {};
-    const usual = usualAnswer(call, sent.length, rows, remembered, bodyHash);
+    const told = failure ?? script(call, asked?.rows ?? []) ?? {};
+    const usual = usualAnswer(call, sent.length, asked, remembered, bodyHash);
     const answer = told.status === undefined ? { ...usual, ...told } : told;
     const status = answer.status ?? 200;
     call.replayed = told.status === undefined && usual === remembered?.answer;
     const isTaken = answer.take ?? (isSuccess(status) && ['whole', 'trickle'].includes(answer.send ?? 'whole'));
     let mine: RememberedKey | undefined;
-    if (isTaken && rows !== undefined && remembered === undefined) {
-      takeRows(
-        call,
-        rows.filter((_, index) => !usual.refused?.has(index)),
-      );
+    if (isTaken && asked !== undefined && remembered === undefined) {
+      take(call, { ...asked, rows: asked.rows.filter((_, index) => !usual.refused?.has(index)) });
       mine = { bodyHash, answer: isSuccess(usual.status) ? usual : { status: 200 }, isAnswered: false };
       memory.set(memoryKey(call), mine);
     }
@@ -205,7 +234,7 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
   function usualAnswer(
     call: Call,
     bytes: number,
-    rows: readonly ReceivedRow[] | undefined,
+    asked: Asked | undefined,
     remembered: RememberedKey | undefined,
     bodyHash: string,
   ): UsualAnswer {
@@ -220,13 +249,15 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
     if (bytes > maxBytes) return problem(413, `${bytes} bytes, at most ${maxBytes}`);
     const encoding = call.headers['content-encoding'];
     if (encoding !== undefined && encoding !== 'gzip') return problem(415, 'the only Content-Encoding is gzip');
-    if (rows === undefined) return problem(400, 'the body is not a JSON array of objects');
+    if (asked === undefined) return problem(400, 'the body is not a JSON array of objects, nor the path one of a row');
+    const { rows } = asked;
     if (rows.length > maxRows) return problem(413, `${rows.length} rows, at most ${maxRows}`);
     if (remembered !== undefined) {
       if (remembered.bodyHash !== bodyHash) return problem(422, 'this Idempotency-Key came with another body');
       if (!remembered.isAnswered) return problem(409, 'a request with this Idempotency-Key is in progress');
       return remembered.answer;
     }
+    if (isMissing(call, asked)) return problem(options.missingStatus ?? 404, 'there is no such row');
     const refused = new Map<number, string>();
     for (const [index, row] of rows.entries()) {
       const reason = options.refuse?.(row, call.path);
@@ -250,12 +281,23 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
     return isWithin;
   }
 
-  function takeRows(call: Call, rows: readonly ReceivedRow[]): void {
-    const ofPath = taken.get(call.path) ?? new Map<string, TakenRow>();
-    taken.set(call.path, ofPath);
+  /** Whether the row that the path names is not there. */
+  function isMissing({ path }: Call, { rows, deletesFrom }: Asked): boolean {
+    if (deletesFrom === undefined || options.deletions?.[path] !== undefined) return false;
+    return !rows.every((row) => held.get(deletesFrom)?.has(codeOf(row)));
+  }
+
+  function take(call: Call, { rows, deletesFrom }: Asked): void {
+    const takenHere = ofPath(taken, call.path);
+    const heldThere = ofPath(held, deletesFrom ?? call.path);
     for (const row of rows) {
       const code = codeOf(row);
-      ofPath.set(code, { row, times: (ofPath.get(code)?.times ?? 0) + 1 });
+      takenHere.set(code, { row, times: (takenHere.get(code)?.times ?? 0) + 1 });
+      if (deletesFrom === undefined) heldThere.set(code, row);
+      else if (heldThere.delete(code)) {
+        const deletedThere = ofPath(deleted, deletesFrom);
+        deletedThere.set(code, (deletedThere.get(code) ?? 0) + 1);
+      }
     }
     call.taken = rows.length;
   }
@@ -267,6 +309,8 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
     url: `${options.tls ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     calls: (path) => calls.filter((call) => path === undefined || call.path === path),
     accepted: (path) => taken.get(path) ?? new Map(),
+    holds: (path) => held.get(path) ?? new Map(),
+    deleted: (path) => deleted.get(path) ?? new Map(),
     async arrived(number) {
       if (!read.has(number)) await once(arrivals, String(number));
       return calls[number - 1] as Call;
@@ -281,7 +325,7 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Rece
     clear() {
       calls.length = 0;
       read.clear();
-      taken.clear();
+      for (const byPath of [taken, held, deleted]) byPath.clear();
       memory.clear();
       passed.length = 0;
     },
@@ -320,8 +364,10 @@ function newCall(number: number, { method, url, headers }: IncomingMessage): Cal
     number,
     method: method ?? '',
     path: (url ?? '').replace(/\?.*/s, ''),
+    target: url ?? '',
     headers,
     idempotencyKey: typeof idempotencyKey === 'string' ? idempotencyKey : undefined,
+    deletesFrom: undefined,
     rows: 0,
     taken: 0,
     status: undefined,
@@ -339,6 +385,32 @@ function decoded(body: Buffer, encoding: string | undefined): Buffer | undefined
   if (encoding === undefined) return body;
   try {
     return encoding === 'gzip' ? gunzipSync(body) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The inner map of a path, made where there is none. */
+function ofPath<T>(byPath: Map<string, Map<string, T>>, path: string): Map<string, T> {
+  const inner = byPath.get(path) ?? new Map<string, T>();
+  byPath.set(path, inner);
+  return inner;
+}
+
+/** Undefined where neither body nor path is what it must be. */
+function askedOf({ method, path }: Call, body: Buffer, deletions: ReceiverOptions['deletions']): Asked | undefined {
+  const from = deletions?.[path];
+  if (method === 'DELETE' && from === undefined) return rowInPath(path);
+  const deletesFrom = from === path && method !== 'DELETE' ? undefined : from;
+  const rows = parseRows(body);
+  return rows && { rows, ...(deletesFrom !== undefined && { deletesFrom }) };
+}
+
+function rowInPath(path: string): Asked | undefined {
+  const at = path.lastIndexOf('/');
+  try {
+    const code = decodeURIComponent(path.slice(at + 1));
+    return code === '' ? undefined : { rows: [{ Code: code }], deletesFrom: path.slice(0, at) };
   } catch {
     return undefined;
   }

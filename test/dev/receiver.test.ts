@@ -35,6 +35,26 @@ describe('npm run receiver', () => {
     assert.deepEqual(await once(child, 'exit'), [0, null]);
   });
 
+  it('takes deletions by path and in batches', async (t) => {
+    const args = ['--port', '0', '--deletions', '/gone=/users', '--missing-status', '410'];
+    const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+    t.after(() => child.kill('SIGKILL'));
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const next = async (): Promise<string> => (await lines.next()).value ?? '';
+    const url = /^receiving at (\S+);/.exec(await next())?.[1];
+    for (const [method, path, body, line] of [
+      ['POST', '/users', '[{"Code":"a"},{"Code":"b"},{"Code":"c"}]', '1: POST /users 3 rows → 200, 3 taken'],
+      ['DELETE', '/users/a', undefined, '2: DELETE /users/a 1 rows → 200, 1 deleted'],
+      ['DELETE', '/users/a', undefined, '3: DELETE /users/a 1 rows → 410, 0 deleted'],
+      ['POST', '/gone', '[{"Code":"b"}]', '4: POST /gone 1 rows → 200, 1 deleted'],
+    ] as const) {
+      await (await fetch(url + path, { method, ...(body !== undefined && { body }) })).text();
+      assert.equal(await next(), line);
+    }
+    child.kill('SIGTERM');
+    assert.equal(await next(), '/users: 3 rows taken, 2 deleted');
+  });
+
   const modes: [args: string[], rows: object[], status: number, headers: Record<string, RegExp>, body: RegExp][] = [
     [['--refuse', 'Code=b', '--refuse-status', '500'], [{ Code: 'b' }], 500, {}, /Code is refused/],
     [['--refuse-all'], [{ Code: 'a' }, { Code: 'b' }], 422, {}, /2 of 2 rows refused/],
@@ -70,6 +90,7 @@ describe('npm run receiver', () => {
     [['--answer', '503:retry-after=x'], /^error: --answer 503:retry-after=x: not a status, nor one of hang, /],
     [['--max-rows', 'x'], /^error: --max-rows x: expected a whole number/],
     [['--answer', '503@x'], /^error: --answer @x: expected numbers and ranges/],
+    [['--deletions', '/users'], /^error: --deletions \/users: expected \/path=\/path/],
     [['--refuse', 'Code'], /^error: --refuse Code: expected field=value/],
     [['--port', 'http'], /^error: --port http: expected a whole number/],
     [['--prot', '1'], /^error: Unknown option '--prot'/],

@@ -29,9 +29,27 @@ async function postForHeaders(url: string, body: unknown): Promise<{ status: num
 
 /** A POST with node:http, on a connection of its own; rejects where no complete answer comes. */
 async function post(url: string, body: unknown, headers: Record<string, string> = {}): Promise<Reply> {
+  return call(
+    'POST',
+    url,
+    typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body),
+    headers,
+  );
+}
+
+/** As `post`, a DELETE; fetch would resolve dots in the path. */
+async function del(url: string, headers: Record<string, string> = {}): Promise<Reply> {
+  return call('DELETE', url, '', headers);
+}
+
+async function call(
+  method: string,
+  url: string,
+  body: string | Uint8Array,
+  headers: Record<string, string>,
+): Promise<Reply> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  const sent = request(url, { method: 'POST', headers, agent: new Agent() }, resolve).on('error', reject);
-  sent.end(typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body));
+  request(url, { method, headers, agent: new Agent() }, resolve).on('error', reject).end(body);
   const response = await promise;
   const chunks: Buffer[] = await response.toArray();
   return { status: response.statusCode, body: Buffer.concat(chunks).toString() };
@@ -306,6 +324,114 @@ describe('Idempotency-Key', () => {
     assert.equal((await post(`${receiver.url}/users`, ROWS, key('k1'))).status, 409);
     await receiver.close();
     await assert.rejects(first);
+  });
+});
+
+describe('deletions', () => {
+  const key = (value: string) => ({ 'Idempotency-Key': value });
+  const codes = (receiver: Receiver) => [...receiver.holds('/users').keys()];
+
+  it('in batches and by path leave what is held, and count', async () => {
+    const receiver = await start({ deletions: { '/users-deleted': '/users' } });
+    await post(`${receiver.url}/users`, [...ROWS, { Code: 'c' }, { Code: 'a', Name: 'Budi Santoso' }]);
+    assert.deepEqual(
+      [...receiver.holds('/users')],
+      [
+        ['a', { Code: 'a', Name: 'Budi Santoso' }],
+        ['b', ROWS[1]],
+        ['c', { Code: 'c' }],
+      ],
+    );
+    const batch = await post(`${receiver.url}/users-deleted`, [{ Code: 'a' }, { Code: 'nobody' }]);
+    assert.deepEqual(batch, { status: 200, body: '{"accepted":2}' });
+    assert.equal((await del(`${receiver.url}/users/b?by=sync`)).status, 200);
+    assert.deepEqual(codes(receiver), ['c']);
+    assert.deepEqual(
+      [...receiver.deleted('/users')],
+      [
+        ['a', 1],
+        ['b', 1],
+      ],
+    );
+    assert.equal(receiver.accepted('/users').get('a')?.times, 2);
+    assert.deepEqual([...receiver.accepted('/users-deleted').keys()], ['a', 'nobody']);
+    assert.deepEqual(
+      receiver.calls().map(({ path, target, rows, taken, deletesFrom }) => [path, target, rows, taken, deletesFrom]),
+      [
+        ['/users', '/users', 4, 4, undefined],
+        ['/users-deleted', '/users-deleted', 2, 2, '/users'],
+        ['/users/b', '/users/b?by=sync', 1, 1, '/users'],
+      ],
+    );
+    await post(`${receiver.url}/users`, ROWS);
+    assert.deepEqual(codes(receiver), ['c', 'a', 'b']);
+    receiver.clear();
+    assert.deepEqual([receiver.holds('/users').size, receiver.deleted('/users').size], [0, 0]);
+  });
+
+  it('by path name the row percent-encoded', async () => {
+    const receiver = await start();
+    await post(`${receiver.url}/users`, [{ Code: 'a b/ü' }]);
+    assert.equal((await del(`${receiver.url}/users/a%20b%2F%C3%BC`)).status, 200);
+    assert.deepEqual(codes(receiver), []);
+  });
+
+  it('in batches may come by DELETE at the path that takes the rows', async () => {
+    const receiver = await start({ deletions: { '/users': '/users' } });
+    await post(`${receiver.url}/users`, ROWS);
+    assert.equal((await call('DELETE', `${receiver.url}/users`, '[{"Code":"a"}]', {})).status, 200);
+    assert.deepEqual(codes(receiver), ['b']);
+  });
+
+  it('by path are answered 404, or as is asked for, where nothing is held, and 400 where no row is named', async () => {
+    const receiver = await start();
+    assert.equal((await del(`${receiver.url}/users/a`)).status, 404);
+    for (const path of ['/users/', '/users/%zz']) assert.equal((await del(receiver.url + path)).status, 400);
+    assert.equal((await del(`${(await start({ missingStatus: 410 })).url}/users/a`)).status, 410);
+    assert.equal(receiver.deleted('/users').size, 0);
+  });
+
+  it('are taken once under one Idempotency-Key, and answered alike', async () => {
+    const receiver = await start({ idempotency: true, deletions: { '/users-deleted': '/users' } });
+    await post(`${receiver.url}/users`, ROWS);
+    for (let time = 1; time <= 2; time += 1) {
+      assert.equal((await del(`${receiver.url}/users/a`, key('k1'))).status, 200);
+      assert.equal((await post(`${receiver.url}/users-deleted`, [{ Code: 'b' }], key('k2'))).status, 200);
+    }
+    assert.equal((await del(`${receiver.url}/users/a`, key('k3'))).status, 404);
+    assert.deepEqual(
+      receiver.calls().map(({ replayed }) => replayed),
+      [false, false, false, true, true, false],
+    );
+    assert.equal(receiver.deleted('/users').get('a'), 1);
+  });
+
+  it('fail as they are told to, taken or not', async () => {
+    const receiver = await start({ refuse: ({ Code }) => (Code === 'b' ? 'in use' : undefined) });
+    await post(`${receiver.url}/users`, [{ Code: 'a' }, { Code: 'c' }]);
+    receiver.failNext(1, { send: 'reset' });
+    await assert.rejects(del(`${receiver.url}/users/a`), { code: 'ECONNRESET' });
+    assert.deepEqual(codes(receiver), ['a', 'c']);
+    receiver.failNext(1, { status: 503, take: true });
+    assert.equal((await del(`${receiver.url}/users/a`)).status, 503);
+    assert.deepEqual(codes(receiver), ['c']);
+    receiver.respond((_, rows) => (rows[0]?.Code === 'c' ? { status: 423 } : undefined));
+    assert.equal((await del(`${receiver.url}/users/c`)).status, 423);
+    assert.deepEqual(codes(receiver), ['c']);
+  });
+
+  it('are refused like rows', async () => {
+    const refuse: ReceiverOptions['refuse'] = ({ Code, Name }) =>
+      Code === 'b' && Name === undefined ? 'in use' : undefined;
+    const receiver = await start({ refuse, deletions: { '/users-deleted': '/users' } });
+    await post(`${receiver.url}/users`, ROWS);
+    assert.equal((await del(`${receiver.url}/users/b`)).status, 422);
+    assert.equal((await post(`${receiver.url}/users-deleted`, [{ Code: 'a' }, { Code: 'b' }])).status, 422);
+    assert.deepEqual(codes(receiver), ['a', 'b']);
+    const reporting = await start({ refuse, report: 'multiStatus', deletions: { '/users-deleted': '/users' } });
+    await post(`${reporting.url}/users`, ROWS);
+    assert.equal((await post(`${reporting.url}/users-deleted`, [{ Code: 'a' }, { Code: 'b' }])).status, 207);
+    assert.deepEqual(codes(reporting), ['b']);
   });
 });
 
