@@ -10,6 +10,19 @@ export function formatQuantity(count: number, singular: string, plural = `${sing
   return `${formatCount(count)} ${count === 1 ? singular : plural}`;
 }
 
+const BYTE_UNITS = ['kB', 'MB', 'GB', 'TB'];
+
+/** `999 B`, `1.2 kB`, `1.2 MB`, in powers of 1,000; `?` for what is no size. */
+export function formatBytes(bytes: number): string {
+  if (!Number.isFinite(bytes) || bytes < 0) return '?';
+  if (bytes < 1000) return `${bytes} B`;
+  let amount = bytes / 1000;
+  let unit = 0;
+  // 999.95 would become "1000.0".
+  for (; amount >= 999.95 && unit < BYTE_UNITS.length - 1; unit++) amount /= 1000;
+  return `${amount.toFixed(1)} ${BYTE_UNITS[unit]}`;
+}
+
 /** `0.4 s`, `12.3 s`, `2 min 5 s`, `3 h 20 min`, `2 d 4 h`; `?` for what is no time span. */
 export function formatDuration(milliseconds: number): string {
   if (!Number.isFinite(milliseconds) || milliseconds < 0) return '?';

@@ -1,5 +1,6 @@
 /** Watches a run and logs it: a line per batch, a line per entity. */
 import type { Attempt, EntitySummary, Outcome, RunObserver } from '../sync/ports.ts';
+import { comparisonText } from './comparison-text.ts';
 import { formatDuration } from './format.ts';
 
 /** The log as this file uses it (src/log/log.ts). */
@@ -15,10 +16,12 @@ type ReportFields = Readonly<Record<string, string | number | boolean | undefine
 /**
  * An observer that writes what happens to `log`, in the forms
  *
+ *   Users: compares by rowversion, changed rows only (dbo.MDM_USER has the rowversion column RowVer)
  *   Users: batch 1 accepted (3000 rows, HTTP 200, 0.4 s)
  *   Users: batch 2, attempt 1 failed (HTTP 503 Service Unavailable); again in 1.2 s
  *   Users: batch 2 unknown (3000 rows, 4 attempts, 12.3 s): HTTP 503 Service Unavailable
  *   Users: done, 10000 read, 0 already tracked, 7000 sent, 0 refused, 3000 unknown, 4 batches, 2.1 s
+ *   Users: done, 15 read, 0 already tracked, 18 sent, 12 changed, 3 deleted, 0 refused, 2 batches, 0.3 s
  *
  * A JSON log has the same as fields.
  */
@@ -26,6 +29,12 @@ export function createLogObserver(log: ReportLog): RunObserver {
   /** Attempts of the batches that are being tried again, by id. */
   const attempts = new Map<string, number>();
   return {
+    comparing(entity, report) {
+      const { method, why, fullBecause, mapChanged } = report;
+      // Of `changes: new` nobody wonders how it finds its rows.
+      const level = method === 'keys' ? 'debug' : 'info';
+      log[level](`${entity}: ${comparisonText(report)}`, { entity, method, why, fullBecause, mapChanged });
+    },
     retrying(entity, batch, { status, error }, delayMs) {
       const attempt = (attempts.get(batch.id) ?? 0) + 1;
       attempts.set(batch.id, attempt);
@@ -61,12 +70,18 @@ export function createLogObserver(log: ReportLog): RunObserver {
         stoppedBy,
         read,
         tracked,
+        changed: summary.changed,
         accepted,
+        deletions: summary.deletions,
+        deleted: summary.deleted,
+        heldDeletions: summary.heldDeletions,
+        hashesTaken: summary.hashesTaken,
         refused,
         unresolved: summary.unresolved,
         newDeadLetters: summary.newDeadLetters,
         left: summary.left,
         batches: batches.pending,
+        bytes: summary.bytes,
         durationMs,
         errorCode: error?.code,
       });
@@ -104,10 +119,18 @@ function endText(summary: EntitySummary): string {
     `${summary.read} read`,
     `${summary.tracked} already tracked`,
     `${summary.accepted} sent`,
+    ...(summary.changed > 0 ? [`${summary.changed} changed`] : []),
+    ...(summary.deleted > 0 ? [`${summary.deleted} deleted`] : []),
     `${summary.refused} refused`,
     ...(summary.unresolved > 0 ? [`${summary.unresolved} unknown`] : []),
     ...(summary.newDeadLetters > 0
       ? [`${summary.newDeadLetters} new dead ${summary.newDeadLetters === 1 ? 'letter' : 'letters'}`]
+      : []),
+    ...(summary.heldDeletions > 0
+      ? [`${summary.heldDeletions} ${summary.heldDeletions === 1 ? 'deletion' : 'deletions'} held back`]
+      : []),
+    ...(summary.hashesTaken > 0
+      ? [`${summary.hashesTaken} ${summary.hashesTaken === 1 ? 'hash' : 'hashes'} taken`]
       : []),
     ...(summary.left > 0 ? [`${summary.left} left`] : []),
     `${summary.batches.pending} ${summary.batches.pending === 1 ? 'batch' : 'batches'}`,
@@ -125,5 +148,6 @@ function errorText({ entity, error }: EntitySummary): string {
 
 function isSound(summary: EntitySummary): boolean {
   const ranToItsEnd = summary.state === 'done' || summary.state === 'resolved';
-  return ranToItsEnd && summary.refused + summary.unresolved + summary.newDeadLetters === 0;
+  const { refused, unresolved, newDeadLetters, heldDeletions } = summary;
+  return ranToItsEnd && refused + unresolved + newDeadLetters + heldDeletions === 0;
 }

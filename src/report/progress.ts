@@ -98,6 +98,11 @@ export function createProgress(stream: ProgressStream): Progress {
           work.delivered += rows;
           work[state === 'accepted' ? 'accepted' : 'failed'] += 1;
         }),
+      planned: (entity, { operation, keys }) =>
+        change(entity, (work) => {
+          // Rows to delete are none of those that are read.
+          if (operation === 'upsert') work.delivered += keys.length;
+        }),
       entityEnded(summary) {
         change(summary.entity, (work) => {
           work.end = summary;

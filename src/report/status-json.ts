@@ -65,7 +65,7 @@ export interface StatusEntity {
     readonly outcome: EntitySummary['state'] | 'running' | 'aborted' | 'unknown';
     /** What ended it early, without an error. */
     readonly stoppedBy: StopCause | null;
-    readonly counts: RunCounts;
+    readonly counts: StatusCounts;
   } | null;
   /** In the ledger, under all labels. */
   readonly trackedRows: number;
@@ -104,8 +104,18 @@ export interface StatusRun {
   readonly processId: number;
   readonly version: string;
   readonly arguments: string;
-  readonly counts: RunCounts | null;
+  readonly counts: StatusCounts | null;
 }
+
+/** Counts of a run, with those that runs before them did not store. */
+export type StatusCounts = RunCounts & {
+  /** Of the rows to send: tracked before, and changed since. */
+  readonly rowsChanged?: number;
+  /** Of the accepted rows: deletions. */
+  readonly rowsDeleted?: number;
+  /** Gone from the source, and not deleted at the destination. */
+  readonly deletionsHeld?: number;
+};
 
 /** The document for this history at the instant `now`. */
 export function statusDocument(history: History, schedule: Schedule | undefined, now: Date): StatusDocument {
@@ -268,7 +278,7 @@ function whatIsUnresolved(
 }
 
 function whatWentWrong({ outcome, stoppedBy, counts }: NonNullable<StatusEntity['lastRun']>): string | undefined {
-  const { rowsRefused, rowsUnresolved } = counts;
+  const { rowsRefused, rowsUnresolved, deletionsHeld = 0 } = counts;
   const left = [
     ...(rowsRefused > 0 ? [`${formatQuantity(rowsRefused, 'row')} refused`] : []),
     ...(rowsUnresolved > 0 ? [`${formatQuantity(rowsUnresolved, 'row')} without a known outcome`] : []),
@@ -278,7 +288,10 @@ function whatWentWrong({ outcome, stoppedBy, counts }: NonNullable<StatusEntity[
   if (stoppedBy === 'deadline' || stoppedBy === 'breaker') {
     return `its last run was stopped ${STOPPED_BY[stoppedBy]}${left === '' ? '' : `, with ${left}`}; the next run goes on from there.`;
   }
-  return left === '' ? undefined : `its last run left ${left}; the next run sends them again.`;
+  if (left !== '') return `its last run left ${left}; the next run sends them again.`;
+  if (deletionsHeld === 0) return undefined;
+  const gone = formatQuantity(deletionsHeld, 'row that is', 'rows that are');
+  return `its last run did not delete ${gone} gone from the source; tamhr-sync plan says why.`;
 }
 
 const STOPPED_BY = {

@@ -1,8 +1,7 @@
 /** `status` for people: tables where the terminal is wide, stacked blocks where it is narrow; no line is longer than it. */
-import type { RunCounts } from '../sync/history.ts';
 import { type Paint, painter, type Style } from './colour.ts';
 import { formatCount, formatDuration, formatQuantity, timeFormatter, withStatus } from './format.ts';
-import type { StatusDocument, StatusEntity, StatusRun, StatusWarning } from './status-json.ts';
+import type { StatusCounts, StatusDocument, StatusEntity, StatusRun, StatusWarning } from './status-json.ts';
 import { cut, printable, type TableCell, type TableColumn, table, widthOf, wrap } from './terminal-text.ts';
 
 /** From this width on an entity is a line of a table. */
@@ -65,12 +64,15 @@ function warningLines(warnings: readonly StatusWarning[], { width, paint }: View
 
 function entityLines(entities: readonly StatusEntity[], view: View): string[] {
   if (view.width < TABLE_WIDTH) return entities.flatMap((entity, index) => entityBlock(entity, index > 0, view));
+  const deletedBy = ({ lastRun }: StatusEntity) => lastRun?.counts.rowsDeleted ?? 0;
+  const hasDeletions = entities.some((entity) => deletedBy(entity) > 0);
   const columns: TableColumn[] = [
     { title: 'Entity', min: 12 },
     { title: 'Last run' },
     { title: 'Took', align: 'right', drop: 3 },
     { title: 'Outcome' },
     { title: 'Sent', align: 'right' },
+    ...(hasDeletions ? [{ title: 'Deleted', align: 'right', drop: 5 } as const] : []),
     { title: 'In all', align: 'right', drop: 4 },
     { title: 'Batches', drop: 2 },
     { title: 'Last success' },
@@ -84,6 +86,7 @@ function entityLines(entities: readonly StatusEntity[], view: View): string[] {
       lastRun === null ? '' : durationOf(lastRun.durationMs),
       outcomeCell(entity),
       lastRun === null ? '' : formatCount(lastRun.counts.rowsAccepted),
+      ...(hasDeletions ? [formatCount(deletedBy(entity))] : []),
       formatCount(entity.trackedRows),
       lastRun === null ? '' : batchesOf(lastRun.counts),
       successCell(entity, view),
@@ -109,7 +112,9 @@ function entityBlock(entity: StatusEntity, spaced: boolean, view: View): string[
           line('last run', `${timeOr(lastRun.startedAt, '?', view)}, took ${durationOf(lastRun.durationMs)}`),
           line('outcome', outcomeCell(entity)),
         ];
-  const sent = formatQuantity(lastRun?.counts.rowsAccepted ?? 0, 'row');
+  const { rowsAccepted = 0, rowsDeleted = 0 } = lastRun?.counts ?? {};
+  const deletions = rowsDeleted === 0 ? '' : ` (${formatCount(rowsDeleted)} deleted)`;
+  const sent = `${formatQuantity(rowsAccepted, 'row')}${deletions}`;
   return [
     ...(spaced ? [''] : []),
     paint('bold', cut(printable(entity.entity), width)),
@@ -138,7 +143,7 @@ function outcomeCell({ lastRun }: StatusEntity): TableCell {
   return outcome === 'done' ? { text, style: 'green' } : text;
 }
 
-function batchesOf({ batchesAccepted, batchesRefused, batchesUnresolved }: RunCounts): string {
+function batchesOf({ batchesAccepted, batchesRefused, batchesUnresolved }: StatusCounts): string {
   const open = batchesUnresolved > 0 ? `, ${formatCount(batchesUnresolved)} open` : '';
   return `${formatCount(batchesAccepted)} ok, ${formatCount(batchesRefused)} failed${open}`;
 }

@@ -28,12 +28,18 @@ function entityTable({ dryRun, entities }: RunSummary, width: number): string[] 
     align: 'right',
     ...(drop !== undefined && { drop }),
   });
+  // Where no entity has any, they would only take room.
+  const hasChanged = entities.some(({ changed }) => changed > 0);
+  const hasDeletions = entities.some(({ deletions, deleted }) => deletions + deleted > 0);
   const columns: TableColumn[] = [
     { title: 'Entity', min: 8 },
     { title: 'Result' },
     count('Read', 4),
     count('Tracked', 3),
-    ...(dryRun ? [count('To send')] : [count('Sent'), count('Refused')]),
+    ...(dryRun ? [count('To send')] : [count('Sent')]),
+    ...(hasChanged ? [count('Changed')] : []),
+    ...(hasDeletions ? [count(dryRun ? 'To delete' : 'Deleted')] : []),
+    ...(dryRun ? [] : [count('Refused')]),
     count('Batches', 1),
     count('Time', 2),
   ];
@@ -42,9 +48,10 @@ function entityTable({ dryRun, entities }: RunSummary, width: number): string[] 
     entity.state,
     formatCount(entity.read),
     formatCount(entity.tracked),
-    ...(dryRun
-      ? [formatCount(entity.pending - entity.newDeadLetters)]
-      : [formatCount(entity.accepted), formatCount(entity.refused)]),
+    formatCount(dryRun ? entity.pending - entity.newDeadLetters : entity.accepted),
+    ...(hasChanged ? [formatCount(entity.changed)] : []),
+    ...(hasDeletions ? [formatCount(dryRun ? entity.deletions : entity.deleted)] : []),
+    ...(dryRun ? [] : [formatCount(entity.refused)]),
     formatCount(entity.batches.pending),
     formatDuration(entity.durationMs),
   ]);
@@ -65,6 +72,8 @@ function notesOf(entity: EntitySummary, dryRun: boolean): Note[] {
     notes.push({ text: 'only batches whose outcome was unknown were sent again; the source was not read.' });
   }
   if (entity.state === 'stopped') notes.push({ text: stopText(entity) });
+  if (entity.heldDeletions > 0) notes.push(heldNote(entity.heldDeletions, dryRun));
+  if (entity.hashesTaken > 0) notes.push({ text: hashesTakenText(entity.hashesTaken, dryRun) });
   if (refused > 0) {
     const rows = formatQuantity(refused, 'row was', 'rows were');
     notes.push({ text: `${rows} not taken; the next run sends ${refused === 1 ? 'it' : 'them'} again.` });
@@ -93,6 +102,25 @@ function notesOf(entity: EntitySummary, dryRun: boolean): Note[] {
   return notes.map(({ text, ...rest }) => ({ text: named(entity.entity, text), ...rest }));
 }
 
+/** Rows that are gone from the source and stay at the destination, and what lets them be deleted. */
+export function heldNote(rows: number, dryRun: boolean): Note & { readonly hint: string } {
+  const gone = formatQuantity(rows, 'row is', 'rows are');
+  const not = dryRun ? 'would not be' : rows === 1 ? 'was not' : 'were not';
+  return {
+    text: `${gone} gone from the source and ${not} deleted at the destination; a warning says why.`,
+    hint: 'If they are to be deleted: --max-delete-percent sets for one run how many rows may go, --confirm-source-change lets rows go although the source is configured differently now.',
+  };
+}
+
+/** Rows of the old job whose hash was not known; in a dry run what would become of them. */
+export function hashesTakenText(rows: number, dryRun: boolean): string {
+  const had = formatQuantity(rows, 'row', 'rows');
+  const [they, count, have] = rows === 1 ? ['it', 'counts', 'has'] : ['they', 'count', 'have'];
+  return dryRun
+    ? `${had} of the old job ${have} no hash: ${they} ${count} as sent, and would get ${rows === 1 ? 'its' : 'their'} hash.`
+    : `${had} of the old job had no hash: ${they} ${count} as sent, and ${have} ${rows === 1 ? 'its' : 'their'} hash now.`;
+}
+
 const STOPPED_BY: Readonly<Record<StopCause, string>> = {
   signal: 'stopped by a signal',
   limit: 'stopped at --limit',
@@ -100,7 +128,8 @@ const STOPPED_BY: Readonly<Record<StopCause, string>> = {
   breaker: 'stopped, because the destination failed too often in a row or asked for a long pause',
 };
 
-function stopText({ stoppedBy = 'signal', left }: EntitySummary): string {
+/** What stopped an entity, and what follows in the next run. */
+export function stopText({ stoppedBy = 'signal', left }: Pick<EntitySummary, 'stoppedBy' | 'left'>): string {
   const follows =
     left > 0
       ? `${formatQuantity(left, 'row')} that had been read, and what had not, follow`
@@ -117,7 +146,8 @@ function noteLines({ text, hint }: Note, width: number): string[] {
   return [...wrap(printable(text), width), ...(hint === undefined ? [] : wrap(printable(hint), width, '  '))];
 }
 
-function meaning({ dryRun, exitCode }: RunSummary): string {
+/** What the exit code means for this run. */
+export function meaning({ dryRun, exitCode }: Pick<RunSummary, 'dryRun' | 'exitCode'>): string {
   if (dryRun && exitCode === 0) return 'every source could be read and nothing was sent';
   return EXIT_CODES[exitCode] ?? 'unknown';
 }

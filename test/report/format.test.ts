@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { formatCount, formatDuration, formatQuantity, timeFormatter } from '../../src/report/format.ts';
+import { formatBytes, formatCount, formatDuration, formatQuantity, timeFormatter } from '../../src/report/format.ts';
 
 it('durations have the two units that matter, and never 60 of one', () => {
   assert.deepEqual(
@@ -11,6 +11,20 @@ it('durations have the two units that matter, and never 60 of one', () => {
 
 it('what is no time span is a question mark', () => {
   assert.deepEqual([-1, Number.NaN, Number.POSITIVE_INFINITY].map(formatDuration), ['?', '?', '?']);
+});
+
+it('sizes have one decimal in the unit that keeps them below 1,000', () => {
+  assert.deepEqual([0, 999, 1000, 1_234_567, 999_949, 999_950, 5e12, 5e16].map(formatBytes), [
+    '0 B',
+    '999 B',
+    '1.0 kB',
+    '1.2 MB',
+    '999.9 kB',
+    '1.0 MB',
+    '5.0 TB',
+    '50000.0 TB',
+  ]);
+  assert.deepEqual([-1, Number.NaN].map(formatBytes), ['?', '?']);
 });
 
 it('counts are grouped, and one thing is singular', () => {

@@ -120,6 +120,50 @@ describe('the lines that a run logs', () => {
     ]);
   });
 
+  it('an entity that had changed rows and deletions tells them', () => {
+    const batches = { pending: 2, accepted: 2, refused: 0, unresolved: 0, split: 0 };
+    const counts = { read: 20, tracked: 5, pending: 18, accepted: 18, changed: 12, deletions: 3, deleted: 3, batches };
+    assert.deepEqual(entityEnded(counts), [
+      'info',
+      'Users: done, 20 read, 5 already tracked, 18 sent, 12 changed, 3 deleted, 0 refused, 2 batches, 2.1 s',
+    ]);
+  });
+
+  it('an entity whose deletions were held back is a warning; hashes that were taken are none', () => {
+    const held = entityEnded({ heldDeletions: 1, hashesTaken: 2 });
+    assert.deepEqual(held, [
+      'warn',
+      'Users: done, 0 read, 0 already tracked, 0 sent, 0 refused, 1 deletion held back, 2 hashes taken, 0 batches, 2.1 s',
+    ]);
+    assert.equal(entityEnded({ hashesTaken: 1 })?.[0], 'info');
+  });
+
+  it('how rows are looked for, and why; of keys alone only in detail', () => {
+    const why = 'dbo.MDM_USER has the rowversion column RowVer';
+    const entries = logged((observer) => {
+      observer.comparing?.('Users', { method: 'rowversion', why, mapChanged: false });
+      observer.comparing?.('Users', { method: 'rowversion', why, fullBecause: 'it was asked for', mapChanged: true });
+      observer.comparing?.('Users', { method: 'hash', why: 'dbo.V is a view', mapChanged: false });
+      observer.comparing?.('Users', { method: 'keys', why: 'changes is new', mapChanged: false });
+    });
+    assert.deepEqual(
+      entries.map(([level, message]) => `${level} ${message}`),
+      [
+        `info Users: compares by rowversion, changed rows only (${why})`,
+        `info Users: compares by rowversion, all rows this time (it was asked for; ${why}); rows whose payload the changed mapping changes are sent again`,
+        'info Users: compares all rows by hash (dbo.V is a view)',
+        'debug Users: compares keys alone (changes is new)',
+      ],
+    );
+    assert.deepEqual(entries[1]?.[2], {
+      entity: 'Users',
+      method: 'rowversion',
+      why,
+      fullBecause: 'it was asked for',
+      mapChanged: true,
+    });
+  });
+
   it('an entity that left rows behind is a warning', () => {
     const batches = { pending: 1, accepted: 0, refused: 1, unresolved: 0, split: 0 };
     assert.deepEqual(entityEnded({ read: 3001, refused: 3000, newDeadLetters: 1, batches }), [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it, mock } from 'node:test';
 import { createProgress } from '../../src/report/progress.ts';
-import type { EntitySummary, Outcome } from '../../src/sync/ports.ts';
+import type { Batch, EntitySummary, Outcome } from '../../src/sync/ports.ts';
 import { emptyTally } from '../../src/sync/tally.ts';
 import { Screen } from './screen.ts';
 
@@ -123,6 +123,27 @@ describe('the progress bars', () => {
     progress.observer.batchEnded?.('Users', batch(2, 3000), { state: 'unknown', attempts: [] });
     mock.timers.tick(200);
     assert.match(screen.text, /5,000\/10,000 rows, 1 ok, 1 failed/);
+    progress.close();
+  });
+
+  it('rows that a dry run would send count as done with, those that it would delete do not', () => {
+    const screen = new Screen(80);
+    const progress = createProgress(screen);
+    const planned = (operation: Batch['operation'], rows: number) =>
+      progress.observer.planned?.('Users', {
+        id: 'x',
+        operation,
+        keys: Array(rows).fill('k'),
+        hashes: new Uint8Array(),
+        offsets: new Uint32Array(),
+        body: new Uint8Array(),
+      });
+    progress.observer.entityStarted?.('Users', 10_000);
+    progress.observer.pageRead?.('Users', 5000, 100);
+    planned('upsert', 3000);
+    planned('delete', 500);
+    mock.timers.tick(200);
+    assert.match(screen.text, /3,100\/10,000 rows/);
     progress.close();
   });
 

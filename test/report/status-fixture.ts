@@ -1,5 +1,6 @@
 /** Histories as src/sqlserver/history.ts returns them, for the tests of the status report. */
-import type { EntityHistory, History, RunCounts, RunRecord } from '../../src/sync/history.ts';
+import type { StatusCounts } from '../../src/report/status-json.ts';
+import type { EntityHistory, History, RunRecord } from '../../src/sync/history.ts';
 
 export const SCHEDULE = { cron: '0 3 * * *', timeZone: 'Asia/Jakarta' };
 
@@ -10,7 +11,7 @@ export const NOW = new Date('2026-11-24T01:00:00Z');
 export const DUE = new Date('2026-11-23T20:00:00Z');
 
 /** All counts at zero but those given. */
-export function counts(changes: Partial<RunCounts> = {}): RunCounts {
+export function counts(changes: Partial<StatusCounts> = {}): StatusCounts {
   return {
     rowsAccepted: 0,
     rowsRefused: 0,
@@ -121,7 +122,7 @@ export const EVENTFUL: History = {
         run: night,
         state: 'done',
         durationMs: 900,
-        counts: counts({ rowsAccepted: 42, batchesAccepted: 1 }),
+        counts: counts({ rowsAccepted: 42, rowsChanged: 12, rowsDeleted: 30, batchesAccepted: 2 }),
       },
       trackedRows: 9_042,
       lastSuccessAt: new Date('2026-11-23T20:01:15Z'),

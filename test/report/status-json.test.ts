@@ -69,6 +69,22 @@ describe('what status makes of a history', () => {
     );
   });
 
+  it('deletions that were held back are a warning, and runs that knew of none are not', () => {
+    const held = (rows: number) =>
+      historyOf(DUE, {
+        lastRun: { run: nightlyRun(0), state: 'done', counts: counts({ deletionsHeld: rows }) },
+      });
+    const { warnings, entities } = statusDocument(held(2), SCHEDULE, NOW);
+    assert.deepEqual(
+      warnings.map(({ code, message }) => [code, message]),
+      [['LAST_RUN', 'its last run did not delete 2 rows that are gone from the source; tamhr-sync plan says why.']],
+    );
+    assert.equal(entities[0]?.lastRun?.counts.deletionsHeld, 2);
+    assert.match(statusDocument(held(1), SCHEDULE, NOW).warnings[0]?.message ?? '', / 1 row that is gone /);
+    assert.deepEqual(statusDocument(held(0), SCHEDULE, NOW).warnings, []);
+    assert.deepEqual(statusDocument(historyOf(DUE), SCHEDULE, NOW).warnings, []);
+  });
+
   it('a quiet history has no warnings', () => {
     const { warnings, schedule } = statusDocument(QUIET, SCHEDULE, NOW);
     assert.deepEqual(warnings, []);

@@ -85,11 +85,50 @@ const DRY_RUN = summary({
   ],
 });
 
+const KEPT_IN_STEP = summary({
+  exitCode: 1,
+  entities: [
+    entity({
+      read: 210_000,
+      tracked: 209_985,
+      pending: 15,
+      changed: 12,
+      deletions: 3,
+      accepted: 15,
+      deleted: 3,
+      hashesTaken: 200_000,
+      durationMs: 12_345,
+      batches: { pending: 2, accepted: 2, refused: 0, unresolved: 0, split: 0 },
+      bytes: 4711,
+      comparison: {
+        method: 'rowversion',
+        why: 'dbo.MDM_USER has the rowversion column RowVer',
+        fullBecause: 'the last full comparison was 7 days ago (reconcileEvery)',
+        mapChanged: false,
+      },
+    }),
+    entity({
+      entity: 'ActualOrg',
+      read: 50,
+      tracked: 50,
+      heldDeletions: 1,
+      hashesTaken: 1,
+      comparison: { method: 'hash', why: 'dbo.ORG is a view', mapChanged: true },
+    }),
+  ],
+});
+
 describe('the summary that run prints', () => {
   for (const columns of [60, 80]) {
     it(`says what became of each entity, ${columns} columns`, () =>
       assertGolden(`summary-eventful-${columns}`, summaryText(EVENTFUL, columns)));
   }
+  for (const columns of [60, 80, 200]) {
+    it(`tells changed rows and deletions where there are any, ${columns} columns`, () =>
+      assertGolden(`summary-changes-${columns}`, summaryText(KEPT_IN_STEP, columns)));
+  }
+  it('of a dry run tells rows to be deleted', () =>
+    assertGolden('summary-dry-run-changes-60', summaryText({ ...KEPT_IN_STEP, dryRun: true }, 60)));
   it('of a dry run says what would be sent', () => assertGolden('summary-dry-run-60', summaryText(DRY_RUN, 60)));
   it('of a run stopped before its first entity is no empty table', () =>
     assertGolden('summary-nothing-60', summaryText(summary({ exitCode: 130 }), 60)));
@@ -126,6 +165,11 @@ describe('the summary that run prints', () => {
       refused: fc.maxSafeNat(),
       accepted: fc.maxSafeNat(),
       newDeadLetters: fc.nat(),
+      changed: fc.maxSafeNat(),
+      deletions: fc.maxSafeNat(),
+      deleted: fc.maxSafeNat(),
+      heldDeletions: fc.nat(),
+      hashesTaken: fc.nat(),
       error: fc.record({ code: text, message: text, hint: text }),
     });
     fc.assert(
@@ -177,6 +221,9 @@ describe('the published schema of run --json', () => {
           countRows: false,
           resolveOnly: false,
           tryBatchSize: false,
+          full: false,
+          confirmSourceChange: false,
+          resendUnknown: false,
           maxRetries: 10,
           stop: new AbortController().signal,
           abort: new AbortController().signal,
@@ -189,6 +236,7 @@ describe('the published schema of run --json', () => {
 
   it('holds for a summary with everything in it', () => {
     assertMeetsSchema('run', EVENTFUL);
+    assertMeetsSchema('run', KEPT_IN_STEP);
     assert.throws(() => assertMeetsSchema('run', { ...EVENTFUL, exitCode: '1' }), /exitCode/);
   });
 });
