@@ -1,5 +1,5 @@
 /** Collects payloads into batches of exactly batchSize rows, fewer only by bytes or at the end. */
-import type { Batch } from './ports.ts';
+import type { Batch, Operation } from './ports.ts';
 
 /** One payload on its way into a batch. */
 export interface BatchRow {
@@ -29,7 +29,7 @@ export interface BatchBuilder {
 }
 
 /** `newId` makes each batch's lower-case UUID. */
-export function createBatchBuilder(limits: BatchLimits, newId: () => string): BatchBuilder {
+export function createBatchBuilder(operation: Operation, limits: BatchLimits, newId: () => string): BatchBuilder {
   const maxBytes = limits.maxBatchBytes ?? Number.POSITIVE_INFINITY;
   let rows: BatchRow[] = [];
   let offsets: number[] = [];
@@ -40,6 +40,7 @@ export function createBatchBuilder(limits: BatchLimits, newId: () => string): Ba
     if (rows.length === 0) return undefined;
     const batch = {
       id: newId(),
+      operation,
       keys: rows.map((row) => row.key),
       hashes: Buffer.concat(rows.map((row) => row.hash)),
       offsets: Uint32Array.from(offsets),

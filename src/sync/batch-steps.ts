@@ -49,6 +49,8 @@ export interface BatchSteps {
   readonly failure: unknown;
   /** Rows of the largest batch that was accepted so far; 0 where none was. */
   readonly largestAccepted: number;
+  /** Whether rows of an upsert were refused without becoming dead letters: they are pending again. */
+  readonly releasedSome: boolean;
   /** Nothing new is started after this. */
   fail(failure: unknown): void;
   warn(message: string): void;
@@ -82,6 +84,7 @@ export function createBatchSteps(
   let leftSome = false;
   let failure: unknown;
   let largestAccepted = 0;
+  let releasedSome = false;
 
   const infoOf = ({ batch, number }: Numbered) => ({ number, rows: batch.keys.length, id: batch.id });
   const tell = (sent: Numbered, outcome: Outcome) => observer.batchEnded?.(entity.name, infoOf(sent), outcome);
@@ -113,6 +116,9 @@ export function createBatchSteps(
     },
     get largestAccepted() {
       return largestAccepted;
+    },
+    get releasedSome() {
+      return releasedSome;
     },
     fail(error) {
       failure ??= error;
@@ -148,16 +154,20 @@ export function createBatchSteps(
         onRetry: (attempt, delayMs) => observer.retrying?.(entity.name, infoOf(sent), attempt, delayMs),
       }),
     async settle(sent, outcome, letters = []) {
-      const rows = sent.batch.keys.length;
+      const { operation, keys } = sent.batch;
+      const rows = keys.length;
       const added = await stored(sent, ledger.settle(sent.batch, outcome, letters));
       const state = outcome.state === 'accepted' ? 'accepted' : 'refused';
       if (state === 'accepted' && letters.length < rows) largestAccepted = Math.max(largestAccepted, rows);
       tally[state] += rows - letters.length;
+      if (operation === 'delete' && state === 'accepted') tally.deleted += rows - letters.length;
+      if (operation === 'upsert' && state === 'refused' && letters.length < rows) releasedSome = true;
       tally.batches[state] += 1;
       tally.newDeadLetters += added;
       tally.oldDeadLetters += letters.length - added;
       // Dead letters of earlier runs were not pending.
       tally.pending -= letters.length - added;
+      if (operation === 'delete') tally.deletions -= letters.length - added;
       tell(sent, outcome);
       if (letters.length > 0) warn(lettersText(letters, added));
     },

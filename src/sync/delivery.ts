@@ -79,7 +79,7 @@ export async function deliver(
     if (waitsTooLong) options.onTooLongWait(waitMs);
     else pacer.pause(waitMs);
 
-    const verdict = judge(attempt, ambiguous);
+    const verdict = judge(attempt, ambiguous, batch);
     ambiguous ||= isAmbiguous(attempt);
     if (verdict !== 'retry') return end(verdict);
     const givenUp = () => end(ambiguous ? 'unknown' : 'refused');

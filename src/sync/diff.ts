@@ -1,4 +1,4 @@
-/** The diff: which rows of a page are pending, which the ledger holds already, which collide with another key. */
+/** The diff: which rows of a page the ledger does not hold, which it does and as what, which collide with another key. */
 import { foldKey, LEDGER_KEY_LENGTH } from './key.ts';
 import type { KeyedRow } from './pages.ts';
 import type { DeadLetter, Ledger, TrackedKey } from './ports.ts';
@@ -7,18 +7,27 @@ import type { DeadLetter, Ledger, TrackedKey } from './ports.ts';
 export interface DiffOptions {
   /** Whether text is part of the key: it is compared byte by byte, and may collide in the ledger's unique index. */
   readonly textKey: boolean;
-  /** Keys that wait for the next run. It may grow while pages are compared. */
-  readonly held: ReadonlySet<string>;
+  /** Keys that wait for what becomes of their batch. It may change while pages are compared. */
+  readonly held: ReadonlyMap<string, Uint8Array>;
   /** How many pending rows at most may be under way without being in the ledger. */
   readonly unsettled: number;
 }
 
-/** A page, taken apart. Held rows are in none of them. */
+/** A row that the ledger holds. */
+export interface TrackedRow extends KeyedRow {
+  /** The key as it stands there. */
+  readonly ledgerKey: string;
+  /** One for each label that it has a hash under. */
+  readonly hashes: readonly Uint8Array[];
+}
+
+/** A page, taken apart: each row is in one of these. */
 export interface PageDiff {
-  readonly pending: KeyedRow[];
+  /** Not in the ledger. */
+  readonly untracked: KeyedRow[];
+  readonly tracked: TrackedRow[];
   readonly collisions: DeadLetter[];
-  /** Rows that the ledger holds. */
-  readonly tracked: number;
+  readonly held: KeyedRow[];
 }
 
 /** A function for page after page, in the source's order. It rejects as `ledger.find` does. */
@@ -30,20 +39,26 @@ export function createDiff(
   const underWay = new Set<string>();
 
   return async (page) => {
-    const tracked = new Map<number, TrackedKey[]>();
+    const matchesOf = new Map<number, TrackedKey[]>();
     for (const match of await ledger.find(page.map(({ key }) => key))) {
-      const matches = tracked.get(match.index);
+      const matches = matchesOf.get(match.index);
       if (matches) matches.push(match);
-      else tracked.set(match.index, [match]);
+      else matchesOf.set(match.index, [match]);
     }
-    const diff = { pending: [] as KeyedRow[], collisions: [] as DeadLetter[], tracked: 0 };
+    const diff: PageDiff = { untracked: [], tracked: [], collisions: [], held: [] };
     const collides = (key: string, reason: string) => diff.collisions.push({ key, reason });
     for (const [index, keyed] of page.entries()) {
       const { key } = keyed;
-      const matches = tracked.get(index);
+      const matches = matchesOf.get(index);
       // GUIDs and numbers are the same key in either case.
-      if (matches?.some((match) => (textKey ? match.key === key : match.key.toLowerCase() === key))) {
-        diff.tracked += 1;
+      const same = matches?.filter((match) => (textKey ? match.key === key : match.key.toLowerCase() === key));
+      const [first] = same ?? [];
+      if (held.has(key)) {
+        if (textKey) underWay.add(foldKey(key));
+        diff.held.push(keyed);
+      } else if (first !== undefined) {
+        const hashes = same?.flatMap(({ hash }) => hash ?? []) ?? [];
+        diff.tracked.push({ ...keyed, ledgerKey: first.key, hashes });
       } else if (matches !== undefined) {
         collides(key, 'its key differs from a tracked one only in what the ledger does not tell apart, such as case');
       } else if (textKey && underWay.has(foldKey(key))) {
@@ -52,7 +67,7 @@ export function createDiff(
         collides(key, `its key is longer than ${LEDGER_KEY_LENGTH} characters`);
       } else {
         if (textKey) underWay.add(foldKey(key));
-        if (!held.has(key)) diff.pending.push(keyed);
+        diff.untracked.push(keyed);
       }
     }
     for (const oldest of underWay) {

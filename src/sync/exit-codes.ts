@@ -48,6 +48,7 @@ export function exitCodeOfRun(
       entity.state === 'locked' ||
       entity.stoppedBy === 'deadline' ||
       entity.stoppedBy === 'breaker' ||
+      entity.heldDeletions > 0 ||
       (!dryRun && entity.refused + entity.unresolved + entity.newDeadLetters > 0),
   );
   return failed ? 1 : 0;

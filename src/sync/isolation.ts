@@ -7,6 +7,7 @@ import type { Breaker } from './breaker.ts';
 import type { Delivery } from './delivery.ts';
 import type { Entity } from './entity.ts';
 import { SyncError } from './errors.ts';
+import { hashAt } from './hash.ts';
 import type { Attempt, Batch, DeadLetter, Ledger } from './ports.ts';
 import { schemaError } from './refusal.ts';
 import { createSearch, type Search, sameReason } from './search.ts';
@@ -22,8 +23,6 @@ const LATER_SAMPLE_ROWS = 3;
 
 /** A batch of so many rows of which nothing was accepted counts as failed: else nothing would bound the calls. */
 const TELLING_BATCH_ROWS = 10;
-
-const HASH_BYTES = 16;
 
 /** What is known of a batch beside its answer. */
 export interface BatchKind {
@@ -234,7 +233,7 @@ export function reasonForAll({ keys }: Batch, reasons: readonly string[]): strin
 export function letterOf({ keys, hashes }: Batch, index: number, reason: string, httpStatus?: number): DeadLetter {
   return {
     key: keys[index] as string,
-    hash: hashes.slice(index * HASH_BYTES, (index + 1) * HASH_BYTES),
+    hash: Uint8Array.from(hashAt(hashes, index)),
     reason,
     ...(httpStatus !== undefined && { httpStatus }),
   };

@@ -1,6 +1,6 @@
 /** Keys as the text that the ledger holds. */
 import { textOf } from './cell-json.ts';
-import type { Column, Row } from './ports.ts';
+import type { Cell, Column, Row } from './ports.ts';
 
 /** Longest key text that the ledger's EntityId, nvarchar(255), takes, in UTF-16 units. */
 export const LEDGER_KEY_LENGTH = 255;
@@ -20,6 +20,59 @@ export function keyText(cells: Row, columns: readonly Column[]): string | undefi
     texts.push(textOf(column.kind)(cell));
   }
   return texts.length === 1 ? texts[0] : texts.map((text) => text.replace(/[\\|]/g, '\\$&')).join('|');
+}
+
+/**
+ * The cells of a key's text, in the order of the key's columns; undefined where the text is no key of these columns (another
+ * type, too large, not as keyText writes it). A GUID may be in upper case.
+ */
+export function parseKey(text: string, columns: readonly Column[]): Row | undefined {
+  const parts = columns.length === 1 ? [text] : splitKey(text);
+  if (parts.length !== columns.length) return undefined;
+  const cells = columns.map((column, index) => parseCell(parts[index] as string, column));
+  if (cells.includes(undefined)) return undefined;
+  const isGuid = columns.every(({ kind }) => kind === 'guid');
+  return keyText(cells as Row, columns) === (isGuid ? text.toLowerCase() : text) ? (cells as Row) : undefined;
+}
+
+function splitKey(text: string): string[] {
+  const parts = [''];
+  for (const [token] of text.matchAll(/\\[\\|]|./gsu)) {
+    if (token === '|') parts.push('');
+    else parts[parts.length - 1] += token.length === 2 && token.startsWith('\\') ? token.slice(1) : token;
+  }
+  return parts;
+}
+
+const INTEGERS: Readonly<Record<string, readonly [bigint, bigint]>> = {
+  tinyint: [0n, 255n],
+  smallint: [-(2n ** 15n), 2n ** 15n - 1n],
+  int: [-(2n ** 31n), 2n ** 31n - 1n],
+  bigint: [-(2n ** 63n), 2n ** 63n - 1n],
+};
+
+/** Undefined where a column of this type cannot hold the text. */
+function parseCell(text: string, { kind, sqlType }: Column): Cell | undefined {
+  switch (kind) {
+    case 'integer':
+    case 'bigint': {
+      if (!/^-?\d{1,19}$/.test(text)) return undefined;
+      const [least, most] = INTEGERS[sqlType] ?? [0n, -1n];
+      const value = BigInt(text);
+      if (value < least || value > most) return undefined;
+      return kind === 'bigint' ? text : Number(text);
+    }
+    case 'guid':
+      return /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(text) ? text.toLowerCase() : undefined;
+    case 'date': {
+      const date = new Date(`${text}T00:00:00Z`);
+      return /^\d{4}-\d\d-\d\d$/.test(text) && date.getUTCFullYear() > 0 ? date : undefined;
+    }
+    case 'text':
+      return text.length <= Number(/\((\d+)\)/.exec(sqlType)?.[1] ?? 0) ? text : undefined;
+    default:
+      return undefined;
+  }
 }
 
 /**

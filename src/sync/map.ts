@@ -2,11 +2,11 @@
  * Rows to payloads. A map is compiled once per entity against the source's real columns, into one function per field;
  * millions of rows go through these, so JSON is written straight into text and never built as an object.
  */
-import { hash } from 'node:crypto';
 import { conversion, jsonOf, textOf, type Value } from './cell-json.ts';
 import { DATE_FORMAT_TOKENS, type DateFormat, formatDate, parseDateFormat, wallClock } from './date-format.ts';
 import type { Entity, FieldMap, Json, PayloadMap } from './entity.ts';
 import { SyncError } from './errors.ts';
+import { hash16 } from './hash.ts';
 import type { Column, ColumnKind, Row } from './ports.ts';
 
 /** A row's payload, or why it has none. */
@@ -94,6 +94,24 @@ export function compileMap(entity: MappedEntity, columns: readonly Column[]): Pa
   };
 }
 
+/** A change in how values become JSON that changes payloads counts this up: then maps count as changed. */
+const PAYLOAD_FORMAT = 1;
+
+/**
+ * Tells maps apart whose payloads differ for one row: 16 bytes over the fields but for `sentAt` ones, and over the kinds of
+ * the columns that they read. `columns` are those of compileMap.
+ */
+export function mapHash({ map }: Pick<Entity, 'map'>, columns: readonly Column[]): Uint8Array {
+  const read = columnsOf(map)?.map((name) => name.toLowerCase());
+  const kinds = columns
+    .filter(({ name }) => read?.includes(name.toLowerCase()) ?? true)
+    .map(({ name, kind }) => [read === undefined ? name : name.toLowerCase(), kind]);
+  const hashed = map && Object.entries(map).filter(([, field]) => typeof field === 'string' || !('sentAt' in field));
+  // The order of columns is that of the map where there is one, and else the payload's.
+  if (read !== undefined) kinds.sort(([a = ''], [b = '']) => (a < b ? -1 : 1));
+  return hash16(JSON.stringify([PAYLOAD_FORMAT, hashed ?? null, kinds]));
+}
+
 /** The JSON of an object with these fields; a slot is an index into `valueJsons`. */
 function template(fields: readonly Field[], valueJsons: readonly ValueJson[]): Template {
   const literals: string[] = [];
@@ -119,11 +137,6 @@ function fill({ literals, slots }: Template, values: readonly string[]): string 
     text += (values[slots[gap] as number] as string) + (literals[gap + 1] as string);
   }
   return text;
-}
-
-function hash16(text: string): Uint8Array {
-  // Through a string: a Buffer from hash() has memory of its own, which takes twice the time.
-  return Buffer.from(hash('sha256', text, 'binary').slice(0, 16), 'binary');
 }
 
 /**

@@ -8,7 +8,7 @@
  */
 import { SyncError } from './errors.ts';
 import { keyText } from './key.ts';
-import type { Column, Row, Source } from './ports.ts';
+import type { Column, PageFilter, Row, RowShape, Source } from './ports.ts';
 
 /** What readPages needs to know of the entity. */
 export interface PageOptions {
@@ -17,6 +17,10 @@ export interface PageOptions {
   /** The key's columns, as indexes into `columns`. */
   readonly keyIndexes: readonly number[];
   readonly pageRows: number;
+  /** What is read of each row, asked when the read of a page begins. */
+  readonly shape: () => RowShape;
+  /** Only rows that may have changed. */
+  readonly since?: PageFilter['since'];
   /** Cancels the read under way. */
   readonly signal: AbortSignal;
 }
@@ -24,7 +28,19 @@ export interface PageOptions {
 /** A row with its key as the ledger writes it. */
 export interface KeyedRow {
   readonly key: string;
+  /** In the shape of its page. */
   readonly row: Row;
+}
+
+/** Rows in key order. */
+export interface KeyedPage {
+  readonly shape: RowShape;
+  readonly rows: readonly KeyedRow[];
+}
+
+/** The key's cells of a row of this shape, in the key's order. `keyIndexes`: the key's columns in a whole row. */
+export function keyCells(row: Row, shape: RowShape, keyIndexes: readonly number[]): Row {
+  return shape === 'key' ? row : keyIndexes.map((index) => row[index] ?? null);
 }
 
 /**
@@ -32,7 +48,7 @@ export interface KeyedRow {
  *
  * Throws SyncError SOURCE_KEY_INVALID at a NULL, repeated or falling key, and what `source.page` throws.
  */
-export async function* readPages(source: Source, options: PageOptions): AsyncGenerator<readonly KeyedRow[]> {
+export async function* readPages(source: Source, options: PageOptions): AsyncGenerator<KeyedPage> {
   const stopped = new AbortController();
   const signal = AbortSignal.any([options.signal, stopped.signal]);
   let next: Promise<Page> | undefined = readPage(source, undefined, options, signal);
@@ -42,7 +58,7 @@ export async function* readPages(source: Source, options: PageOptions): AsyncGen
       next = page.isLast ? undefined : readPage(source, page, options, signal);
       // Its failure is met at the next await; until then it must not count as unhandled.
       next?.catch(() => {});
-      if (page.rows.length > 0) yield page.rows;
+      if (page.rows.length > 0) yield page;
     }
   } finally {
     stopped.abort();
@@ -50,9 +66,8 @@ export async function* readPages(source: Source, options: PageOptions): AsyncGen
   }
 }
 
-interface Page {
-  /** Those that were not in the page before. */
-  readonly rows: readonly KeyedRow[];
+/** `rows`: those that were not in the page before. */
+interface Page extends KeyedPage {
   /** The keys of all that was read. */
   readonly keys: ReadonlySet<string>;
   readonly isLast: boolean;
@@ -64,32 +79,34 @@ async function readPage(
   options: PageOptions,
   signal: AbortSignal,
 ): Promise<Page> {
-  const { entity, keyIndexes, pageRows } = options;
+  const { entity, keyIndexes, pageRows, since } = options;
+  const shape = options.shape();
   const keyColumns = keyIndexes.map((index) => options.columns[index] as Column);
-  const cellsOf = ({ row }: Pick<KeyedRow, 'row'>): Row => keyIndexes.map((index) => row[index] ?? null);
   const last = before?.rows.at(-1);
+  const lastCells = last && before && keyCells(last.row, before.shape, keyIndexes);
   const limit = last === undefined ? pageRows : pageRows + 1;
-  const read = await source.page(last && cellsOf(last), limit, signal);
+  const read = await source.page(lastCells, limit, signal, { shape, ...(since && { since }) });
 
   const keys = new Set<string>();
   const rows: KeyedRow[] = [];
+  let nearCells = lastCells;
   for (const row of read) {
     const near = rows.at(-1) ?? last;
-    const key = keyText(cellsOf({ row }), keyColumns);
+    const cells = keyCells(row, shape, keyIndexes);
+    const key = keyText(cells, keyColumns);
     if (key === undefined) throw invalidKey(entity, keyColumns, 'is NULL in a row', near);
     if (keys.has(key)) throw invalidKey(entity, keyColumns, 'repeats', near);
     keys.add(key);
     if (before?.keys.has(key)) continue;
-    if (near && falls(cellsOf(near), cellsOf({ row }), keyColumns)) {
-      throw invalidKey(entity, keyColumns, 'falls', near);
-    }
+    if (nearCells && falls(nearCells, cells, keyColumns)) throw invalidKey(entity, keyColumns, 'falls', near);
+    nearCells = cells;
     rows.push({ key, row });
   }
   const isLast = read.length < limit;
   if (!isLast && rows.length === 0) {
     throw invalidKey(entity, keyColumns, `has more than ${pageRows} values that the server holds equal`, last);
   }
-  return { rows, keys, isLast };
+  return { shape, rows, keys, isLast };
 }
 
 /** Whether `b` comes before `a`, as far as that can be told here: the order of text and GUIDs is the server's alone. */

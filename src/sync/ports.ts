@@ -422,7 +422,7 @@ export interface EntitySummary {
   readonly tracked: number;
   /** That went into a batch (in a dry run: would go), replayed ones included, or became new dead letters. */
   readonly pending: number;
-  /** Of the pending rows: tracked with another hash. */
+  /** Of the pending and left rows: tracked with another hash. */
   readonly changed: number;
   /** Of the pending rows: to be deleted at the destination, since they are gone from the source. */
   readonly deletions: number;

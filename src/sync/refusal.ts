@@ -1,26 +1,31 @@
 /** Answers that stop an entity, told to a person. */
 import type { Entity } from './entity.ts';
 import { SyncError } from './errors.ts';
-import type { Attempt } from './ports.ts';
+import type { Attempt, Operation } from './ports.ts';
 
 /** The SyncError DESTINATION_REFUSED of an answer that no batch of the entity would change. */
-export function refusalError({ name, destination }: Entity, attempt: Attempt | undefined): SyncError {
+export function refusalError(
+  { name, destination, deleted }: Entity,
+  operation: Operation,
+  attempt: Attempt | undefined,
+): SyncError {
+  const { host } = new URL((operation === 'delete' && deleted?.url) || destination.url);
   const what = attempt?.error ?? 'no reason was given';
   return new SyncError(
     'DESTINATION_REFUSED',
-    `${name}: the destination ${new URL(destination.url).host} refuses every request (${what}).`,
-    hintOf(attempt?.status ?? 0),
+    `${name}: the destination ${host} refuses every ${operation === 'delete' ? 'deletion' : 'request'} (${what}).`,
+    hintOf(attempt?.status ?? 0, operation === 'delete' ? 'deleted' : 'destination'),
   );
 }
 
-function hintOf(status: number): string {
+function hintOf(status: number, where: 'deleted' | 'destination'): string {
   if (status === 401 || status === 403) return 'Check destination.auth, and that its account may import this entity.';
-  if (status === 404 || status === 410) return 'Check destination.url.';
-  if (status === 405 || status === 501) return 'Check destination.method and destination.url.';
+  if (status === 404 || status === 410) return `Check ${where}.url.`;
+  if (status === 405 || status === 501) return `Check ${where}.method and ${where}.url.`;
   if (status === 415) return 'Check destination.compression and the Content-Type in destination.headers.';
   if (status === 407) return 'Check the user and password in destination.proxy.';
   if (status >= 300 && status < 400)
-    return 'Redirects are not followed: write the address it leads to into destination.url.';
+    return `Redirects are not followed: write the address it leads to into ${where}.url.`;
   return 'Ask who runs the destination what this answer means; the rows wait for the next run.';
 }
 

@@ -2,39 +2,45 @@
  * One entity's run: the algorithm of the tool.
  *
  *   recover   send each unresolved batch again: same bytes, same key
- *   for each page of the source (the next is read meanwhile)
- *     diff    leave out rows whose key the ledger or an unresolved batch holds, and dead letters that wait
+ *   for each page of the source (the next is read meanwhile); which rows, and how much of them: comparison.ts
+ *     diff    leave out rows that the ledger holds (changes other than new: with the same hash), rows that an unresolved
+ *             batch holds, and dead letters as they were refused (intake.ts)
  *     map     row → payload; a row that cannot be mapped is a dead letter, its neighbours go on
- *     batch   batchSize payloads, carried over page borders; dead letters that are due have batches of their own
+ *     batch   batchSize payloads, carried over page borders (outbox.ts)
  *     for each full batch, at most `concurrency` at a time (sender.ts)
  *       reserve   store the batch, committed before its first byte is sent
  *       deliver   attempts with backoff, all with the same key (delivery.ts; what an answer means: verdict.ts)
  *       settle    accepted: ledger rows; refused: isolate its bad rows, or none; the TB_R_Log row; one transaction
+ *   due       dead letters that are due, looked up by key, in batches of their own (due-dead-letters.ts)
+ *   delete    changes mirror: rows of the ledger that the source no longer has, in batches likewise (deletions.ts)
  *   resolve   try each batch whose outcome is unknown once more, and record that
+ *   remember  the watermark, where nothing below it must be looked at again
  *
  *   killed                          leaves                        and the next run
  *   before reserve                  nothing                       sends the rows once
  *   after reserve, before settle    a batch in state `sending`    sends the same bytes under the same Idempotency-Key
  *   in or after a split             its halves, `sending`         the same, for each of them
- *   after settle                    nothing to do                 –
+ *   after settle                    the old watermark             compares some rows once more
  */
-import { randomUUID } from 'node:crypto';
-import { type BatchBuilder, createBatchBuilder } from './batch-builder.ts';
 import { causeOf } from './batch-steps.ts';
 import type { Breaker } from './breaker.ts';
+import { planComparison, recallComparison, sourceHash, withoutWatermark } from './comparison.ts';
+import { sendDeletions } from './deletions.ts';
 import type { RetryBudget } from './delivery.ts';
-import { createDiff } from './diff.ts';
+import { sendDueDeadLetters } from './due-dead-letters.ts';
 import type { Entity } from './entity.ts';
 import { SyncError } from './errors.ts';
+import { sameHash } from './hash.ts';
+import { createIntake } from './intake.ts';
 import type { BatchKind } from './isolation.ts';
-import { compileMap, type PayloadMapper } from './map.ts';
-import { type KeyedRow, readPages } from './pages.ts';
+import { compileMap, mapHash } from './map.ts';
+import { createOutbox } from './outbox.ts';
+import { readPages } from './pages.ts';
 import type {
   Batch,
   Column,
-  DeadLetter,
+  Comparison,
   Destination,
-  KnownDeadLetter,
   Ledger,
   ReadOnlyLedger,
   RunObserver,
@@ -42,13 +48,16 @@ import type {
   StopCause,
 } from './ports.ts';
 import { createSender, type Sender } from './sender.ts';
-import type { Tally } from './tally.ts';
+import { countPending, type Tally } from './tally.ts';
 
 /** Rows of one read at most. Two pages and `concurrency` + 2 batches are what a run holds in memory. */
 const PAGE_ROWS = 5000;
 
 /** Rows of one read at least: small batches tell of wide rows, but each read costs a round trip. */
 const SMALLEST_PAGE_ROWS = 500;
+
+/** Where more of a page's rows are to be sent, the next pages are read whole: to look so many up would cost more. */
+const MAX_LOOKUP_PART = 0.25;
 
 /** The outside of one entity's run. */
 export interface EntityPorts {
@@ -74,6 +83,12 @@ export interface EntityOptions {
   readonly resolveOnly: boolean;
   /** Fill batches to batchSize, although the destination called fewer rows too large. */
   readonly tryBatchSize: boolean;
+  /** Compare all rows, whatever the watermark. */
+  readonly full: boolean;
+  /** Missing rows may be deleted, although the source has changed. */
+  readonly confirmSourceChange: boolean;
+  /** Send tracked rows that have no hash, instead of taking the one that they have now. */
+  readonly resendUnknown: boolean;
   /** Nothing new is started once this aborts; what is in flight ends. Its reason is 'deadline', or something else. */
   readonly stop: AbortSignal;
   /** When `stop` will abort with the reason 'deadline'. */
@@ -115,12 +130,15 @@ export async function runEntity(
   const sender = writes && createSender(entity, { ...writes, observer }, options, tally, maxBatchRows);
   try {
     await sender?.recover();
-    const stoppedBy = options.resolveOnly ? undefined : await sendPending(entity, ports, options, tally, sender);
+    const compared = options.resolveOnly ? undefined : await sendPending(entity, ports, options, tally, sender);
     await sender?.drain();
     await sender?.resolve();
     // What had been read may have been left nevertheless.
-    const leftBy = sender?.leftSome ? sender.stoppedBy : undefined;
-    if (leftBy ?? stoppedBy) return { state: 'stopped', stoppedBy: (leftBy ?? stoppedBy) as StopCause };
+    const stoppedBy = (sender?.leftSome ? sender.stoppedBy : undefined) ?? compared?.stoppedBy;
+    if (stoppedBy === undefined && compared?.completed && !sender?.releasedSome) {
+      await writes?.ledger.rememberComparison(compared.completed);
+    }
+    if (stoppedBy !== undefined) return { state: 'stopped', stoppedBy };
     return { state: options.resolveOnly ? 'resolved' : 'done' };
   } catch (error) {
     await sender?.drain().catch(() => {});
@@ -132,145 +150,137 @@ export async function runEntity(
   }
 }
 
-/** Reads, leaves out, maps and batches to the end of the source; returns what ended it before that. */
+/** What came of comparing source and ledger. */
+interface Compared {
+  /** What ended it before the source's end. */
+  readonly stoppedBy?: StopCause | undefined;
+  /** What is to be remembered of it, unless rows become pending again; absent where some must be looked at again. */
+  readonly completed?: Comparison | undefined;
+}
+
+/** Reads, compares, maps and batches to the end of the source, then the dead letters that are due, then deletions. */
 async function sendPending(
   entity: Entity,
   { source, ledger, writes, observer }: EntityPorts,
   options: EntityOptions,
   tally: Tally,
   sender: Sender | undefined,
-): Promise<StopCause | undefined> {
+): Promise<Compared> {
   const limit = options.limit ?? Number.POSITIVE_INFINITY;
   let taken = 0;
   const stopCause = () => sender?.stoppedBy ?? causeOf(options.stop) ?? (taken === limit ? 'limit' : undefined);
-  let stoppedBy = stopCause();
-  if (stoppedBy !== undefined) return stoppedBy;
+  if (stopCause() !== undefined) return { stoppedBy: stopCause() };
   const columns = await source.describe();
   const mapper = compileMap(entity, columns);
-  const key = entity.source.key.map((name) => columnIndex(columns, name));
+  const keyIndexes = entity.source.key.map((name) => columnIndex(columns, name));
+  const keyColumns = keyIndexes.map((index) => columns[index] as Column);
   await refuseSmallSource(entity, source);
-  await warnOfEmptyLedger(entity, ledger, observer);
-  observer.entityStarted?.(entity.name, options.countRows ? await orUndefined(source.count()) : undefined);
+  const isLedgerEmpty = await warnOfEmptyLedger(entity, ledger, observer);
 
+  const known = await recallComparison(entity, ledger, writes?.ledger);
+  const comparison = await planComparison(entity, source, known, mapHash(entity, columns), options.full);
+  tally.comparison = comparison.report;
+  observer.comparing?.(entity.name, comparison.report);
+  const countsRows = options.countRows && comparison.since === undefined;
+  observer.entityStarted?.(entity.name, countsRows ? await orUndefined(source.count()) : undefined);
+
+  const send = async (batch: Batch, kind: BatchKind) => {
+    if (sender !== undefined) return sender.send(batch, kind);
+    countPending(tally, batch);
+    observer.planned?.(entity.name, batch);
+  };
   const limits = {
     ...entity.destination,
     get batchSize() {
       return sender?.batchSize ?? entity.destination.batchSize;
     },
   };
-  const fresh = { kind: {}, batches: createBatchBuilder(limits, randomUUID), sentAt: new Date() };
-  /** Dead letters that are due: among other rows, each bad one would have to be isolated again. */
-  const suspects = { kind: { suspects: true }, batches: createBatchBuilder(limits, randomUUID), sentAt: new Date() };
-  const send = async (batch: Batch | undefined, kind: BatchKind) => {
-    if (batch === undefined) return;
-    if (sender !== undefined) return sender.send(batch, kind);
-    tally.pending += batch.keys.length;
-    tally.batches.pending += 1;
+  const outbox = createOutbox('upsert', limits, send);
+  const held = sender?.held ?? new Map<string, Uint8Array>();
+  const shared = {
+    entity,
+    source,
+    ledger,
+    writes: writes?.ledger,
+    observer,
+    columns,
+    keyIndexes,
+    stopCause,
+    countTaken: () => {
+      taken += 1;
+    },
+    abort: options.abort,
+    tally,
   };
-  const leaveOutTracked = createDiff(ledger, {
-    textKey: key.some((index) => columns[index]?.kind === 'text'),
-    held: sender?.held ?? new Set(),
-    // So many rows at most are in batches that the ledger does not hold yet.
-    unsettled: (entity.destination.concurrency + 3) * entity.destination.batchSize,
-  });
+  const intakeOf = (areDue: boolean) =>
+    createIntake({
+      ...shared,
+      mapper,
+      outbox,
+      areDue,
+      resendUnknown: options.resendUnknown,
+      diff: {
+        textKey: keyColumns.some(({ kind }) => kind === 'text'),
+        held,
+        // So many rows at most are in batches that the ledger does not hold yet.
+        unsettled: (entity.destination.concurrency + 3) * entity.destination.batchSize,
+      },
+    });
+
+  const intake = intakeOf(false);
+  const readsKeysOnly = () =>
+    entity.changes === 'new' && (tally.read === 0 ? !isLedgerEmpty : intake.untrackedPart <= MAX_LOOKUP_PART);
   const pages = readPages(source, {
     entity: entity.name,
     columns,
-    keyIndexes: key,
+    keyIndexes,
     pageRows: options.pageRows ?? pageRowsFor(entity),
+    shape: () => (readsKeysOnly() ? 'key' : 'row'),
+    ...(comparison.since && { since: comparison.since }),
     signal: options.abort,
   });
   for await (const page of pages) {
-    tally.read += page.length;
-    const { pending, collisions, tracked } = await leaveOutTracked(page);
-    tally.tracked += tracked;
+    tally.read += page.rows.length;
+    await intake.take(page);
     observer.pageRead?.(entity.name, tally.read, tally.tracked);
-    const letters = await findDeadLetters(ledger, [...pending, ...collisions]);
-    const unsendable: DeadLetter[] = collisions.filter(({ key }) => letters.get(key)?.state !== 'discarded');
-    for (const [index, { key, row }] of pending.entries()) {
-      if (stopCause() !== undefined) {
-        tally.left += pending.length - index;
-        break;
-      }
-      const letter = letters.get(key);
-      const into = letter === undefined ? fresh : suspects;
-      if (into.batches.rows === 0) into.sentAt = new Date();
-      const mapped = mapRow(mapper, into.batches, row, into.sentAt);
-      if (letter !== undefined && isStillDead(letter, mapped)) {
-        if (letter.state !== 'discarded') tally.oldDeadLetters += 1;
-        continue;
-      }
-      if ('reason' in mapped) {
-        unsendable.push({ key, ...mapped });
-        continue;
-      }
-      taken += 1;
-      for (const full of into.batches.add({ key, ...mapped })) {
-        await send(full, into.kind);
-        // Where bytes cut the batch, its successor holds a row already, and would keep the old time.
-        into.sentAt = new Date();
-      }
-    }
-    const known = unsendable.filter(({ key }) => letters.has(key)).length;
-    await recordDeadLetters(unsendable, known, writes?.ledger, entity, observer, tally);
-    stoppedBy = stopCause();
-    if (stoppedBy !== undefined) break;
+    if (stopCause() !== undefined) break;
   }
-  for (const { batches, kind } of [fresh, suspects]) await send(batches.flush(), kind);
-  return stoppedBy;
-}
+  const settleAll = async () => {
+    await outbox.flush();
+    await sender?.drain();
+  };
+  await sendDueDeadLetters({ ...shared, intake: intakeOf(true), settleOthers: settleAll });
+  const { completed } = comparison;
+  if (entity.changes !== 'mirror' || stopCause() !== undefined) {
+    await outbox.flush();
+    return { stoppedBy: stopCause(), ...(!intake.leftHeld && { completed }) };
+  }
 
-/** Which of these keys are dead letters already. */
-async function findDeadLetters(
-  ledger: ReadOnlyLedger,
-  rows: readonly { readonly key: string }[],
-): Promise<ReadonlyMap<string, KnownDeadLetter>> {
-  if (rows.length === 0) return new Map();
-  const keys = rows.map(({ key }) => key);
-  return new Map((await ledger.findDeadLetters(keys)).map((letter) => [keys[letter.index] as string, letter]));
-}
-
-/** Whether a dead letter is to be left out: it is not due, and the row is what it was. */
-function isStillDead({ state, hash }: KnownDeadLetter, mapped: ReturnType<PayloadMapper['map']>): boolean {
-  if (state === 'due') return false;
-  if ('reason' in mapped) return hash === undefined;
-  return hash !== undefined && Buffer.compare(hash, mapped.hash) === 0;
+  // A row that is deleted must not be on its way.
+  await settleAll();
+  const isPerRow = entity.deleted?.map === undefined;
+  const deletions = createOutbox('delete', isPerRow ? { ...entity.destination, batchSize: 1 } : limits, send);
+  const confirmed = sourceHash(entity);
+  const wasConfirmed = sameHash(known.sourceHash, confirmed);
+  const isConfirmed = await sendDeletions({
+    ...shared,
+    outbox: deletions,
+    keyColumns,
+    held,
+    isSourceConfirmed: wasConfirmed || options.confirmSourceChange,
+  });
+  await deletions.flush();
+  if (!isConfirmed || wasConfirmed) return { stoppedBy: stopCause(), ...(!intake.leftHeld && { completed }) };
+  // Without the watermark, which may be gone by now.
+  await writes?.ledger.rememberComparison({ ...withoutWatermark(known), sourceHash: confirmed });
+  return {
+    stoppedBy: stopCause(),
+    ...(!intake.leftHeld && completed && { completed: { ...completed, sourceHash: confirmed } }),
+  };
 }
 
 function pageRowsFor({ destination }: Entity): number {
   return Math.min(PAGE_ROWS, Math.max(SMALLEST_PAGE_ROWS, destination.batchSize * 2));
-}
-
-function mapRow(
-  mapper: PayloadMapper,
-  batches: BatchBuilder,
-  row: KeyedRow['row'],
-  sentAt: Date,
-): ReturnType<PayloadMapper['map']> {
-  const mapped = mapper.map(row, sentAt);
-  if ('reason' in mapped || batches.fits(mapped.json)) return mapped;
-  return { reason: 'its payload alone is larger than maxBatchBytes' };
-}
-
-/** `known` of them are dead letters already. */
-async function recordDeadLetters(
-  letters: readonly DeadLetter[],
-  known: number,
-  ledger: Ledger | undefined,
-  entity: Entity,
-  observer: RunObserver,
-  tally: Tally,
-): Promise<void> {
-  if (letters.length === 0) return;
-  const added = ledger === undefined ? letters.length - known : await ledger.deadLetter(letters);
-  tally.newDeadLetters += added;
-  tally.oldDeadLetters += letters.length - added;
-  tally.pending += added;
-  const [first] = letters as [DeadLetter];
-  observer.warning?.(
-    entity.name,
-    `${letters.length} row${letters.length === 1 ? '' : 's'} cannot be sent (${added} new), such as ${first.key}: ${first.reason}`,
-  );
 }
 
 async function refuseSmallSource(entity: Entity, source: Source): Promise<void> {
@@ -285,13 +295,16 @@ async function refuseSmallSource(entity: Entity, source: Source): Promise<void> 
   );
 }
 
-/** Looks through a log that others share, and only to warn: that it takes too long is no reason to fail. */
+/**
+ * Returns whether the ledger is empty. Looks through a log that others share, and only to warn: that it takes too long is no
+ * reason to fail.
+ */
 async function warnOfEmptyLedger(
   entity: Entity,
   ledger: Pick<Ledger, 'isEmpty' | 'hasLoggedSuccess'>,
   observer: RunObserver,
-): Promise<void> {
-  if (!(await ledger.isEmpty())) return;
+): Promise<boolean> {
+  if (!(await ledger.isEmpty())) return false;
   const labels = entity.trackingLabels.join(' or ');
   const logged = await orUndefined(ledger.hasLoggedSuccess());
   if (logged === true) {
@@ -306,6 +319,7 @@ async function warnOfEmptyLedger(
       `TB_R_SYNC_TRACKING holds no row of ${labels}, and TB_R_Log could not be searched for batches that were sent before`,
     );
   }
+  return true;
 }
 
 /** What is good to know but not needed: undefined where the server could not tell. */

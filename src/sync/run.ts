@@ -39,6 +39,12 @@ export interface RunOptions {
   readonly resolveOnly: boolean;
   /** Fill batches to batchSize, although the destination called fewer rows too large. */
   readonly tryBatchSize: boolean;
+  /** Compare all rows, whatever the watermark. */
+  readonly full: boolean;
+  /** Missing rows may be deleted, although the source has changed. */
+  readonly confirmSourceChange: boolean;
+  /** Send tracked rows that have no hash, instead of taking the one that they have now. */
+  readonly resendUnknown: boolean;
   /** Attempts beyond a batch's first, over all batches. */
   readonly maxRetries: number;
   /** Start nothing new from then on. */

@@ -13,10 +13,12 @@ import pLimit from 'p-limit';
 import { createBatchSteps, type DeliveryLimits, type DeliveryPorts, type Numbered, rowsText } from './batch-steps.ts';
 import type { Delivery } from './delivery.ts';
 import type { Entity } from './entity.ts';
+import { hashAt } from './hash.ts';
 import { type BatchKind, createIsolation, letterOf, reasonForAll } from './isolation.ts';
 import type { Attempt, Batch, Doubt, Outcome, StopCause, UnresolvedBatch } from './ports.ts';
 import { refusalError } from './refusal.ts';
-import type { Tally } from './tally.ts';
+import { countPending, type Tally } from './tally.ts';
+import { isAlreadyGone } from './verdict.ts';
 
 /** Runs in a row whose first answer to the replay was one of these, after which the batch counts as refused. */
 const REFUSED_RUNS = 2;
@@ -34,8 +36,15 @@ export interface Sender {
   readonly stoppedBy: StopCause | undefined;
   /** Whether a batch, or a piece of one, was not sent any more. */
   readonly leftSome: boolean;
-  /** Keys of unresolved batches of earlier runs, and of replays that were refused: they are in no new batch. */
-  readonly held: ReadonlySet<string>;
+  /**
+   * Keys of unresolved batches, and of replays that were refused, with the hash that they have there: they are in no new
+   * batch.
+   */
+  readonly held: ReadonlyMap<string, Uint8Array>;
+  /** Whether rows of an upsert were refused without becoming dead letters: they are pending again. */
+  readonly releasedSome: boolean;
+  /** Deletions of rows that the destination did not have. */
+  readonly alreadyGone: number;
   /** Rows in a batch at most. */
   readonly batchSize: number;
   /** Sends the unresolved batches of earlier runs again, one after the other. Comes before everything else. */
@@ -72,7 +81,8 @@ export function createSender(
   const isolation = createIsolation(entity, ledger, steps, breaker, finish, sizeToKeep);
   const slots = pLimit(config.concurrency);
   const inFlight = new Set<Promise<void>>();
-  const held = new Set<string>();
+  const held = new Map<string, Uint8Array>();
+  let alreadyGone = 0;
   const unknown = new Map<string, UnknownBatch>();
   let rememberedRows = maxBatchRows;
 
@@ -97,7 +107,7 @@ export function createSender(
       case 'stop': {
         if (ambiguous) leaveUnknown(sent, attempts);
         else await steps.settle(sent, { state: 'refused', attempts });
-        const error = refusalError(entity, attempts.at(-1));
+        const error = refusalError(entity, sent.batch.operation, attempts.at(-1));
         steps.fail(error);
         throw error;
       }
@@ -106,7 +116,9 @@ export function createSender(
 
   async function accept(sent: Numbered, attempts: readonly Attempt[], { suspects }: BatchKind): Promise<void> {
     const { batch } = sent;
-    const rejected = attempts.at(-1)?.rejected ?? [];
+    const last = attempts.at(-1);
+    if (last !== undefined && isAlreadyGone(batch, last)) alreadyGone += 1;
+    const rejected = last?.rejected ?? [];
     const reason = reasonForAll(
       batch,
       rejected.map((row) => row.reason),
@@ -114,6 +126,7 @@ export function createSender(
     if (reason !== undefined && !suspects) return isolation.refuseAll(sent, attempts, reason);
     const letters = rejected.map((row) => letterOf(batch, row.index, row.reason, row.httpStatus));
     await steps.settle(sent, { state: 'accepted', attempts }, letters);
+    for (const key of batch.keys) held.delete(key);
     breaker.passed();
     if (batch.keys.length <= rememberedRows) return;
     // The destination takes more than it did.
@@ -123,7 +136,12 @@ export function createSender(
 
   function leaveUnknown({ batch, number }: Numbered, attempts: readonly Attempt[], refusedFirst = false): void {
     steps.countUnresolved(batch);
+    hold(batch);
     unknown.set(batch.id, { number, attempts, refusedFirst });
+  }
+
+  function hold({ keys, hashes }: Batch): void {
+    for (const [index, key] of keys.entries()) held.set(key, hashAt(hashes, index));
   }
 
   async function sendFresh(batch: Batch, kind: BatchKind): Promise<void> {
@@ -136,14 +154,14 @@ export function createSender(
       tally.left += rows;
       throw error;
     });
-    countPending(rows);
+    countPending(tally, batch);
     const sent = steps.number(batch);
     await finish(sent, await steps.deliver(sent, { ambiguous: false }), kind);
   }
 
-  function countPending(rows: number): void {
-    tally.pending += rows;
-    tally.batches.pending += 1;
+  /** A deletion that was reserved when the entity still had a `deleted` to send it to. */
+  function hasNowhereToGo({ operation }: Batch): boolean {
+    return operation === 'delete' && entity.deleted === undefined;
   }
 
   /** False where the destination gave no answer that tells of the batch. */
@@ -234,6 +252,12 @@ export function createSender(
     get leftSome() {
       return steps.leftSome;
     },
+    get releasedSome() {
+      return steps.releasedSome;
+    },
+    get alreadyGone() {
+      return alreadyGone;
+    },
     get batchSize() {
       return Math.min(config.batchSize, isolation.maxBatchRows);
     },
@@ -243,8 +267,15 @@ export function createSender(
         if (abort.aborted) return;
         const { batch } = unresolved;
         const sent = steps.number(batch);
-        for (const key of batch.keys) held.add(key);
-        countPending(batch.keys.length);
+        hold(batch);
+        countPending(tally, batch);
+        if (hasNowhereToGo(batch)) {
+          steps.warn(
+            `batch ${batch.id} of an earlier run is unresolved: ${rowsText(batch.keys.length)} to be deleted, while the entity has no "deleted" any more; they wait until it has`,
+          );
+          leaveUnknown(sent, []);
+          continue;
+        }
         // Old batches that fail must not keep new ones from being sent.
         if (failedInARow >= config.maxFailedBatches || !(await steps.begin(batch.keys.length))) {
           leaveUnknown(sent, []);
@@ -272,6 +303,7 @@ export function createSender(
       for await (const unresolved of ledger.unresolved()) {
         const known = unknown.get(unresolved.batch.id);
         if (known === undefined) continue;
+        if (hasNowhereToGo(unresolved.batch)) continue;
         const mayTry = failedInARow < config.maxFailedBatches;
         failedInARow = (await resolveOne(unresolved, known, mayTry)) ? 0 : failedInARow + 1;
       }

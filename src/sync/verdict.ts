@@ -1,5 +1,5 @@
 /** What an attempt's answer means for its batch. The one table of it; README and tests follow it line by line. */
-import type { Attempt } from './ports.ts';
+import type { Attempt, Batch } from './ports.ts';
 
 /**
  *   accepted  the destination took the batch, but for the rows that the answer reports
@@ -81,8 +81,23 @@ export const RULES: readonly Rule[] = [
   },
 ];
 
-/** The verdict on an attempt; `ambiguous`: whether an earlier one of its batch was, or this is a replay. */
-export function judge(attempt: Attempt, ambiguous: boolean): Verdict {
+/** Of a deletion these say that the destination does not have what it is to delete. */
+const GONE = oneOf(404, 410);
+
+/** Whether it tells of the one row of a deletion that the destination did not have it. */
+export function isAlreadyGone({ operation, keys }: Pick<Batch, 'operation' | 'keys'>, attempt: Attempt): boolean {
+  return operation === 'delete' && keys.length === 1 && GONE(attempt);
+}
+
+/**
+ * The verdict on an attempt; `ambiguous`: whether an earlier one of its batch was, or this is a replay.
+ *
+ * 404 and 410 end the deletion of one row. To several they say nothing of the others: these are halved, also after an
+ * ambiguous attempt, since a row may be deleted twice.
+ */
+export function judge(attempt: Attempt, ambiguous: boolean, batch: Pick<Batch, 'operation' | 'keys'>): Verdict {
+  if (isAlreadyGone(batch, attempt)) return 'accepted';
+  if (batch.operation === 'delete' && GONE(attempt)) return 'halve';
   const rule = ruleOf(attempt);
   return ambiguous ? rule.afterAmbiguous : rule.verdict;
 }

@@ -1,18 +1,25 @@
 /** In-memory ports for tests of sync/: a source, a ledger and a destination that keep what they were told. */
+import { withoutWatermark } from '../../src/sync/comparison.ts';
 import type { DestinationConfig, Entity } from '../../src/sync/entity.ts';
+import { hashAt, sameHash } from '../../src/sync/hash.ts';
 import { keyText } from '../../src/sync/key.ts';
 import type {
   Attempt,
   Batch,
+  ChosenDetection,
   Column,
+  Comparison,
   DeadLetter,
   Destination,
   Doubt,
   KnownDeadLetter,
   Ledger,
+  LedgerRow,
   Outcome,
+  PageFilter,
   Row,
   Source,
+  Watermark,
 } from '../../src/sync/ports.ts';
 
 /** Columns `Id int`, `Name nvarchar(50)`: what the fakes' rows have unless told otherwise. */
@@ -50,35 +57,79 @@ export function entityOf(changes: {
   destination?: Partial<Entity['destination']>;
   source?: Partial<Entity['source']>;
   map?: NonNullable<Entity['map']>;
+  changes?: Entity['changes'];
+  deleted?: NonNullable<Entity['deleted']>;
+  maxDeletePercent?: number;
 }): Entity {
   return {
     name: 'Users',
     trackingLabels: ['User', 'Users'],
     timeZone: 'UTC',
-    changes: 'new',
+    changes: changes.changes ?? 'new',
+    detection: { method: 'auto', overlapMinutes: 120 },
+    reconcileEvery: 7,
+    maxDeletePercent: changes.maxDeletePercent ?? 10,
     ...(changes.map && { map: changes.map }),
+    ...(changes.deleted && { deleted: changes.deleted }),
     source: { connection: 'default', table: 'dbo.MDM_USER', key: ['Id'], ...changes.source },
     destination: destinationConfig({ batchSize: 3, timeoutMs: 1000, ...changes.destination }),
   };
 }
 
-/** Rows in the order given; pages by position of the key. */
+/** What a source in memory knows of changes: the version of each row, and the highest there is. */
+export interface MemoryVersions {
+  readonly of: (row: Row) => number;
+  readonly current: () => number;
+}
+
+/** Rows in the order given (the list may change between runs); pages by position of the key. */
 export function memorySource(
   rows: readonly Row[],
   columns = ID_AND_NAME,
   keyIndexes = [0],
-): Source & { reads: number } {
-  const keyOf = (row: Row) => JSON.stringify(keyIndexes.map((index) => row[index]));
+  versions?: MemoryVersions,
+): Source & { reads: number; keyReads: number; lookups: number } {
+  const keyOf = (row: Row) => keyIndexes.map((index) => row[index] ?? null);
+  const textOf = (key: Row) => JSON.stringify(key);
   return {
     reads: 0,
+    keyReads: 0,
+    lookups: 0,
     describe: async () => columns,
-    async page(from, limit) {
+    async page(from: Row | undefined, limit: number, _signal: AbortSignal, { shape, since }: PageFilter) {
       this.reads += 1;
-      const start = from === undefined ? 0 : rows.findIndex((row) => keyOf(row) === JSON.stringify(from));
-      return rows.slice(start, start + limit);
+      if (shape === 'key') this.keyReads += 1;
+      const start = from === undefined ? 0 : rows.findIndex((row) => textOf(keyOf(row)) === textOf(from));
+      const isSince = (row: Row) => since === undefined || (versions?.of(row) ?? 0) >= numberOf(since.from);
+      const found = rows.slice(start).filter(isSince).slice(0, limit);
+      return shape === 'key' ? found.map(keyOf) : found;
+    },
+    async lookup(keys, shape) {
+      this.lookups += keys.length;
+      const byKey = new Map(rows.map((row) => [textOf(keyOf(row)), row]));
+      return keys.flatMap((key, index) => {
+        const row = byKey.get(textOf(key));
+        return row === undefined ? [] : [{ index, row: shape === 'key' ? keyOf(row) : row }];
+      });
     },
     count: async (atMost = rows.length) => Math.min(atMost, rows.length),
+    async detection(): Promise<ChosenDetection> {
+      if (versions === undefined) return { why: 'there are no versions' };
+      return { incremental: { method: 'rowversion', column: 'Version' }, why: 'there are versions' };
+    },
+    watermark: async () => versions && watermarkOf(versions.current()),
   };
+}
+
+/** A number as eight bytes that sort as it does. */
+export function watermarkOf(value: number): Watermark {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64BE(BigInt(value));
+  return bytes;
+}
+
+function numberOf(watermark: Watermark): number {
+  return Number(Buffer.from(watermark).readBigUInt64BE());
 }
 
 /** A batch as MemoryLedger keeps it. */
@@ -97,6 +148,7 @@ export class MemoryLedger implements Ledger {
   readonly deadLetters = new Map<string, DeadLetter & { state: KnownDeadLetter['state'] }>();
   loggedSuccess = false;
   maxRows: number | undefined;
+  compared: Comparison = {};
 
   async isEmpty() {
     return this.tracked.size === 0;
@@ -121,6 +173,38 @@ export class MemoryLedger implements Ledger {
       return letter ? [{ index, state: letter.state, ...(letter.hash && { hash: letter.hash }) }] : [];
     });
   }
+  async dueDeadLetters(after: string | undefined, limit: number) {
+    const due = [...this.deadLetters.values()].filter(({ state }) => state === 'due').map(({ key }) => key);
+    return due
+      .sort()
+      .filter((key) => after === undefined || key > after)
+      .slice(0, limit);
+  }
+  async page(after: string | undefined, limit: number): Promise<LedgerRow[]> {
+    const keys = [...this.tracked.keys()].sort().filter((key) => after === undefined || key > after);
+    return keys.slice(0, limit).map((key) => {
+      const hash = this.tracked.get(key);
+      return { key, ...(hash && { hash }) };
+    });
+  }
+  async count() {
+    return this.tracked.size;
+  }
+  async comparison() {
+    return this.compared;
+  }
+  async rememberComparison(comparison: Comparison) {
+    this.compared = comparison;
+  }
+  async dropDeadLetters(keys: readonly string[]) {
+    for (const key of keys) this.deadLetters.delete(key);
+  }
+  async takeHashes(rows: readonly Required<LedgerRow>[]) {
+    for (const { key, hash } of rows) {
+      if (!this.tracked.has(key) || this.tracked.get(key)) throw new Error(`has no row without a hash: ${key}`);
+      this.tracked.set(key, hash);
+    }
+  }
   async *unresolved() {
     const sending = [...this.batches.values()].filter(({ state }) => state === 'sending');
     for (const { batch, doubt, createdAt } of sending.sort((a, b) => a.outcomes.length - b.outcomes.length))
@@ -142,10 +226,17 @@ export class MemoryLedger implements Ledger {
     const refused = new Set(letters.map(({ key }) => key));
     for (const [index, key] of batch.keys.entries()) {
       if (outcome.state !== 'accepted' || refused.has(key)) continue;
-      if (this.tracked.has(key)) throw new Error(`sent twice: ${key}`);
-      this.tracked.set(key, batch.hashes.subarray(index * 16, index * 16 + 16));
       this.deadLetters.delete(key);
+      if (batch.operation === 'delete') {
+        if (!this.tracked.delete(key)) throw new Error(`deleted twice: ${key}`);
+        continue;
+      }
+      const hash = hashAt(batch.hashes, index);
+      if (sameHash(this.tracked.get(key), hash)) throw new Error(`sent twice: ${key}`);
+      this.tracked.set(key, hash);
     }
+    const isReleased = outcome.state === 'refused' && letters.length < batch.keys.length;
+    if (isReleased && batch.operation === 'upsert') this.compared = withoutWatermark(this.compared);
     return this.deadLetter(letters);
   }
   async rememberMaxBatchRows(rows: number | undefined) {

@@ -42,7 +42,17 @@ export async function runOnce(setting: Setting) {
       }),
       observer: { warning: (_, message) => warnings.push(message), ...setting.observer },
     },
-    { stop: never, abort: never, countRows: false, resolveOnly: false, tryBatchSize: false, ...setting.options },
+    {
+      stop: never,
+      abort: never,
+      countRows: false,
+      resolveOnly: false,
+      tryBatchSize: false,
+      full: false,
+      confirmSourceChange: false,
+      resendUnknown: false,
+      ...setting.options,
+    },
     tally,
   );
   return { ledger, destination, tally, warnings, run };

@@ -9,7 +9,7 @@ const jsonRow = fc.string({ unit: 'grapheme', maxLength: 30 }).map((text) => JSO
 
 function build(rows: readonly BatchRow[], limits: { batchSize: number; maxBatchBytes?: number }): Batch[] {
   let ids = 0;
-  const builder = createBatchBuilder(limits, () => `id ${ids++}`);
+  const builder = createBatchBuilder('upsert', limits, () => `id ${ids++}`);
   const batches = rows.flatMap((row) => builder.add(row));
   const rest = builder.flush();
   return rest ? [...batches, rest] : batches;
@@ -61,7 +61,7 @@ test('no row is lost when batchSize falls while rows wait, even where the next r
       fc.integer({ min: 100, max: 300 }),
       (jsons, sizes, maxBatchBytes) => {
         const limits = { batchSize: 8, maxBatchBytes };
-        const builder = createBatchBuilder(limits, () => 'id');
+        const builder = createBatchBuilder('upsert', limits, () => 'id');
         const batches = jsons.flatMap((json, index) => {
           limits.batchSize = Math.min(limits.batchSize, sizes[index % sizes.length] as number);
           return builder.add(rowOf(json, index));
@@ -90,7 +90,7 @@ test("a row's offset is where its JSON begins in the body", () => {
 });
 
 test('a payload fits exactly when a batch of it alone is within maxBatchBytes', () => {
-  const builder = createBatchBuilder({ batchSize: 10, maxBatchBytes: 12 }, () => 'id');
+  const builder = createBatchBuilder('upsert', { batchSize: 10, maxBatchBytes: 12 }, () => 'id');
   assert.equal(builder.fits('"12345678"'), true);
   assert.equal(builder.fits('"123456789"'), false);
   assert.equal(builder.fits('"1234567é"'), false);

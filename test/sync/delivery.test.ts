@@ -7,6 +7,7 @@ import { type MemoryAnswer, MemoryDestination } from '../support/fakes.ts';
 
 const batch: Batch = {
   id: '7d3b6c0e-5d7c-4f0e-9f0a-3c1b2a4d5e6f',
+  operation: 'upsert',
   keys: ['1'],
   hashes: Buffer.alloc(16),
   offsets: Uint32Array.of(1),

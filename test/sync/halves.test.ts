@@ -18,7 +18,7 @@ test('halves hold the rows of their batch in order, byte for byte, however often
         json: JSON.stringify({ é: value }),
         hash: Buffer.alloc(16, index),
       }));
-      const builder = createBatchBuilder({ batchSize: rows.length }, () => 'whole');
+      const builder = createBatchBuilder('upsert', { batchSize: rows.length }, () => 'whole');
       const [batch] = rows.flatMap((row) => builder.add(row));
       assert.ok(batch);
       const [first, second] = halvesOf(batch, () => 'half');

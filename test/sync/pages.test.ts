@@ -5,13 +5,22 @@ import { readPages } from '../../src/sync/pages.ts';
 import type { Column, Row, Source } from '../../src/sync/ports.ts';
 import { ID_AND_NAME, memorySource, numberedRows } from '../support/fakes.ts';
 
+const whole = () => 'row' as const;
+
 const TEXT_KEY: readonly Column[] = [{ name: 'Code', kind: 'text', sqlType: 'nvarchar(20)' }];
 
 async function readAll(source: Source, pageRows: number, columns = ID_AND_NAME, keyIndexes = [0]): Promise<Row[][]> {
   const pages: Row[][] = [];
   const signal = new AbortController().signal;
-  for await (const page of readPages(source, { entity: 'Users', columns, keyIndexes, pageRows, signal })) {
-    pages.push(page.map(({ row }) => row));
+  for await (const page of readPages(source, {
+    entity: 'Users',
+    columns,
+    keyIndexes,
+    pageRows,
+    shape: whole,
+    signal,
+  })) {
+    pages.push(page.rows.map(({ row }) => row));
   }
   return pages;
 }
@@ -29,7 +38,7 @@ test('every row is read once and in order, whatever the page size', async () => 
 
 test('the next page is read while the caller works on the last', async () => {
   const source = memorySource(numberedRows(10));
-  const options = { entity: 'Users', columns: ID_AND_NAME, keyIndexes: [0], pageRows: 4 };
+  const options = { entity: 'Users', columns: ID_AND_NAME, keyIndexes: [0], pageRows: 4, shape: whole };
   const pages = readPages(source, { ...options, signal: new AbortController().signal });
   await pages.next();
   assert.equal(source.reads, 2);
@@ -80,6 +89,7 @@ test('of keys that the server holds equal none is lost where a page ends between
         const compare = (a: string, b: string) =>
           fold(a) < fold(b) ? -1 : fold(a) > fold(b) ? 1 : coins.next().value ? -1 : 1;
         const source: Source = {
+          ...memorySource([]),
           describe: async () => TEXT_KEY,
           count: async () => keys.length,
           page: async (from, limit) =>
@@ -98,6 +108,7 @@ test('of keys that the server holds equal none is lost where a page ends between
 
 test('a page full of keys that the server holds equal stops the entity', async () => {
   const source: Source = {
+    ...memorySource([]),
     describe: async () => TEXT_KEY,
     count: async () => 3,
     page: async (_from, limit) => [['a'], ['A'], ['a ']].slice(0, limit),
@@ -142,9 +153,9 @@ test('an error of the source reaches the caller, of the page read ahead too', as
   const good = memorySource(rows);
   const source: Source = {
     ...good,
-    page: async (after, limit, signal) => {
+    page: async (after, limit, signal, filter) => {
       if (after !== undefined) throw new Error('gone');
-      return good.page(after, limit, signal);
+      return good.page(after, limit, signal, filter);
     },
   };
   await assert.rejects(readAll(source, 2), /gone/);

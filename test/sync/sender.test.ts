@@ -242,7 +242,7 @@ describe('a batch whose outcome is unknown', () => {
     const rows = numberedRows(3);
     const ledger = new MemoryLedger();
     ledger.leave(await batchOf(3));
-    const source = { describe: () => Promise.reject(new Error('gone')), page: async () => rows, count: async () => 3 };
+    const source = { ...memorySource(rows), describe: () => Promise.reject(new Error('gone')) };
     const { run } = await runOnce({ ledger, source, destination: new MemoryDestination(() => 503) });
     await assert.rejects(run, /gone/);
     assert.deepEqual(

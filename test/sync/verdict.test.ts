@@ -6,6 +6,7 @@ import { isAmbiguous, judge, RULES, type Verdict } from '../../src/sync/verdict.
 type Facts = Omit<Attempt, 'startedAt' | 'durationMs'>;
 
 const status = (code: number): Facts => ({ status: code, ...(code >= 300 && { error: `HTTP ${code}` }) });
+const upsert = { operation: 'upsert', keys: ['1'] } as const;
 const statuses = (...codes: readonly number[]): Facts[] => codes.map(status);
 
 /** Answer in the table → examples, verdict, verdict after an ambiguous attempt, whether it is ambiguous itself. */
@@ -48,7 +49,7 @@ describe('what an answer means', () => {
       for (const facts of examples) {
         const attempt: Attempt = { startedAt: new Date(), durationMs: 1, ...facts };
         assert.deepEqual(
-          [judge(attempt, false), judge(attempt, true), isAmbiguous(attempt)],
+          [judge(attempt, false, upsert), judge(attempt, true, upsert), isAmbiguous(attempt)],
           [verdict, afterAmbiguous, ambiguous],
           JSON.stringify(facts),
         );
