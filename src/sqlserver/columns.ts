@@ -1,6 +1,7 @@
 /**
  * Columns of a source: what the driver tells of each becomes its kind and declared type, how it is selected so that nothing
- * of its value is lost, and, for a key, the parameter that a page begins at.
+ * of its value is lost, for a key the type that its values are sent as, and for a time the parameter that rows since then
+ * are found with.
  */
 import type { Cell, Column, ColumnKind } from '../sync/ports.ts';
 import { quoteName } from './names.ts';
@@ -13,18 +14,36 @@ export interface SourceColumn extends Column {
   readonly expression: string;
   /** A cell of the driver's as ports.ts has it; absent where they are the same. */
   readonly cell?: (value: Cell) => Cell;
-  /** The parameter for a value of this column; absent where it can be no key. */
-  readonly parameter?: (value: Cell) => Parameter;
+  /** What values of this column are sent as; absent where it can be no key. */
+  readonly key?: KeyType;
+  /**
+   * The parameter that no value stored at `time` (its UTC fields are the wall clock in the column; of datetimeoffset the
+   * instant) or later is below: rounded down to what the column can hold. Absent where the column holds no date.
+   */
+  readonly since?: (time: Date) => Parameter;
   /** Of char and varchar alone, where the driver knows it. */
   readonly codePage?: string;
 }
+
+/** The driver's name for a type. `length` is in characters or bytes. */
+export interface KeyType {
+  readonly type: ParameterType;
+  readonly length?: number;
+}
+
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+
+/** Of date, datetime2 and datetimeoffset: 0001-01-01. */
+const FIRST_DAY_MS = Date.parse('0001-01-01T00:00:00Z');
 
 interface TypeFacts {
   readonly kind: ColumnKind;
   readonly sqlType: string;
   readonly select?: (quoted: string) => string;
   readonly cell?: (value: Cell) => Cell;
-  readonly key?: { readonly type: ParameterType; readonly length?: number };
+  readonly key?: KeyType;
+  readonly since?: (time: Date) => Parameter;
 }
 
 /** Undefined for a type that cannot be read, such as sql_variant. */
@@ -33,7 +52,7 @@ export function sourceColumn(description: ColumnDescription): SourceColumn | und
   if (facts === undefined) return undefined;
   const name = description.colName;
   const quoted = quoteName(name);
-  const { kind, sqlType, select, cell, key } = facts;
+  const { kind, sqlType, select, cell, key, since } = facts;
   const codePage = /^(Var)?Char$/.test(description.type.name) ? description.collation?.codepage : undefined;
   return {
     name,
@@ -41,7 +60,8 @@ export function sourceColumn(description: ColumnDescription): SourceColumn | und
     sqlType,
     expression: select === undefined ? quoted : `${select(quoted)} AS ${quoted}`,
     ...(cell && { cell }),
-    ...(key && { parameter: (value) => ({ ...key, value }) }),
+    ...(key && { key }),
+    ...(since && { since }),
     ...(codePage !== undefined && { codePage }),
   };
 }
@@ -112,19 +132,23 @@ function typeFacts({ type, dataLength, precision, scale }: ColumnDescription): T
     case 'Image':
       return { kind: 'binary', sqlType: 'image' };
     case 'Date':
-      return { kind: 'date', sqlType: 'date', key: { type: 'Date' } };
+      return { kind: 'date', sqlType: 'date', key: { type: 'Date' }, since: sinceOf('Date', DAY_MS) };
     case 'Time':
       return { kind: 'time', sqlType: `time(${scale})` };
     case 'DateTime':
-      return { kind: 'datetime', sqlType: 'datetime' };
+      return datetime(8);
     case 'SmallDateTime':
-      return { kind: 'datetime', sqlType: 'smalldatetime' };
+      return datetime(4);
     case 'DateTimeN':
-      return { kind: 'datetime', sqlType: dataLength === 4 ? 'smalldatetime' : 'datetime' };
+      return datetime(dataLength ?? 8);
     case 'DateTime2':
-      return { kind: 'datetime', sqlType: `datetime2(${scale})` };
+      return { kind: 'datetime', sqlType: `datetime2(${scale})`, since: sinceScaled('DateTime2', scale) };
     case 'DateTimeOffset':
-      return { kind: 'datetimeoffset', sqlType: `datetimeoffset(${scale})` };
+      return {
+        kind: 'datetimeoffset',
+        sqlType: `datetimeoffset(${scale})`,
+        since: sinceScaled('DateTimeOffset', scale),
+      };
     default:
       return undefined;
   }
@@ -166,6 +190,34 @@ function shortestReal(value: number): number {
     if (Math.fround(shorter) === value) return shorter;
   }
   return Number(value.toPrecision(9));
+}
+
+/**
+ * datetime holds three-hundredths of a second, so that each hundredth is exact; smalldatetime whole minutes. Their first days: https://learn.microsoft.com/sql/t-sql/data-types/datetime-transact-sql and
+ * https://learn.microsoft.com/sql/t-sql/data-types/smalldatetime-transact-sql
+ */
+function datetime(bytes: number): TypeFacts {
+  return bytes === 4
+    ? { kind: 'datetime', sqlType: 'smalldatetime', since: sinceOf('SmallDateTime', MINUTE_MS, Date.UTC(1900, 0, 1)) }
+    : { kind: 'datetime', sqlType: 'datetime', since: sinceOf('DateTime', 10, Date.UTC(1753, 0, 1)) };
+}
+
+function sinceScaled(type: ParameterType, scale = 7): (time: Date) => Parameter {
+  return sinceOf(type, 10 ** Math.max(3 - scale, 0), FIRST_DAY_MS, scale);
+}
+
+/** The server rounds what it stores, down as well as up: to the nearest of `unitMs`. Nothing is before `firstMs`. */
+function sinceOf(
+  type: ParameterType,
+  unitMs: number,
+  firstMs = FIRST_DAY_MS,
+  scale?: number,
+): (time: Date) => Parameter {
+  return (time) => ({
+    type,
+    value: new Date(Math.max(Math.floor(time.getTime() / unitMs) * unitMs, firstMs)),
+    ...(scale !== undefined && { scale }),
+  });
 }
 
 function text(name: string, type: ParameterType, length: number): TypeFacts {

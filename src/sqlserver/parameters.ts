@@ -7,21 +7,28 @@ export type ParameterType =
   | 'Binary'
   | 'Char'
   | 'Date'
+  | 'DateTime'
   | 'DateTime2'
+  | 'DateTimeOffset'
   | 'Int'
   | 'NChar'
   | 'NVarChar'
+  | 'SmallDateTime'
   | 'SmallInt'
   | 'TinyInt'
   | 'UniqueIdentifier'
   | 'VarBinary'
   | 'VarChar';
 
-/** A value with the type it is sent as. `length` is in characters or bytes; Infinity is max. */
+/**
+ * A value with the type it is sent as. `length` is in characters or bytes; Infinity is max. `scale` is the number of digits
+ * of a fraction of a second.
+ */
 export interface Parameter {
   readonly type: ParameterType;
   readonly value: Cell;
   readonly length?: number;
+  readonly scale?: number;
 }
 
 /** Parameters by name, without `@`. */

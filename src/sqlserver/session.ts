@@ -113,8 +113,9 @@ export function createSession(driver: Driver, connection: Connection, requestTim
         for (let index = 0; index < cells.length; index++) row[index] = (cells[index] as { value: Cell }).value;
         rows.push(row);
       });
-      for (const [name, { type, value, length }] of Object.entries(parameters)) {
-        request.addParameter(name, driver.TYPES[type], value, length === undefined ? {} : { length });
+      for (const [name, { type, value, length, scale }] of Object.entries(parameters)) {
+        const facts = { ...(length !== undefined && { length }), ...(scale !== undefined && { scale }) };
+        request.addParameter(name, driver.TYPES[type], value, facts);
       }
       signal?.addEventListener('abort', cancel, { once: true });
       watchdog.start();

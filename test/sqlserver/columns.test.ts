@@ -37,13 +37,45 @@ describe('a source column', () => {
     });
   }
 
-  it('gives a key parameter of its own type and length', () => {
-    const parameter = (type: string, dataLength: number) =>
-      sourceColumn(described(type, { dataLength }))?.parameter?.('x');
-    assert.deepEqual(parameter('VarChar', 20), { type: 'VarChar', length: 20, value: 'x' });
-    assert.deepEqual(parameter('NChar', 20), { type: 'NChar', length: 10, value: 'x' });
-    assert.deepEqual(parameter('UniqueIdentifier', 16), { type: 'UniqueIdentifier', value: 'x' });
-    assert.deepEqual(parameter('IntN', 2), { type: 'SmallInt', value: 'x' });
+  it('of a key is sent as its own type and length', () => {
+    const key = (type: string, dataLength: number) => sourceColumn(described(type, { dataLength }))?.key;
+    assert.deepEqual(key('VarChar', 20), { type: 'VarChar', length: 20 });
+    assert.deepEqual(key('NChar', 20), { type: 'NChar', length: 10 });
+    assert.deepEqual(key('UniqueIdentifier', 16), { type: 'UniqueIdentifier' });
+    assert.deepEqual(key('IntN', 2), { type: 'SmallInt' });
+  });
+
+  for (const [type, facts, parameterType, since] of [
+    ['DateTime', {}, 'DateTime', '2026-11-25T15:44:59.980Z'],
+    ['DateTimeN', { dataLength: 8 }, 'DateTime', '2026-11-25T15:44:59.980Z'],
+    ['DateTimeN', { dataLength: 4 }, 'SmallDateTime', '2026-11-25T15:44:00.000Z'],
+    ['Date', {}, 'Date', '2026-11-25T00:00:00.000Z'],
+    ['DateTime2', { scale: 7 }, 'DateTime2', '2026-11-25T15:44:59.987Z'],
+    ['DateTime2', { scale: 2 }, 'DateTime2', '2026-11-25T15:44:59.980Z'],
+    ['DateTime2', { scale: 0 }, 'DateTime2', '2026-11-25T15:44:59.000Z'],
+    ['DateTimeOffset', { scale: 3 }, 'DateTimeOffset', '2026-11-25T15:44:59.987Z'],
+  ] as const) {
+    it(`of the driver's type ${type} with ${JSON.stringify(facts)} is asked for times since ${since}`, () => {
+      const parameter = sourceColumn(described(type, facts))?.since?.(new Date('2026-11-25T15:44:59.987Z'));
+      const scale = 'scale' in facts ? { scale: facts.scale } : {};
+      assert.deepEqual(parameter, { type: parameterType, value: new Date(since), ...scale });
+    });
+  }
+
+  for (const [type, dataLength, first] of [
+    ['DateTimeN', 8, '1753-01-01T00:00:00.000Z'],
+    ['DateTimeN', 4, '1900-01-01T00:00:00.000Z'],
+    ['Date', 3, '0001-01-01T00:00:00.000Z'],
+  ] as const) {
+    it(`of the driver's type ${type} with ${dataLength} bytes is never asked for times before its first day`, () => {
+      const parameter = sourceColumn(described(type, { dataLength }))?.since?.(new Date('-000005-01-01T00:00:00Z'));
+      assert.deepEqual(parameter?.value, new Date(first));
+    });
+  }
+
+  it('without a date tells of no time', () => {
+    assert.equal(sourceColumn(described('Time', { scale: 7 }))?.since, undefined);
+    assert.equal(sourceColumn(described('IntN', { dataLength: 4 }))?.since, undefined);
   });
 
   for (const [type, facts] of [
@@ -54,7 +86,7 @@ describe('a source column', () => {
     ['VarBinary', { dataLength: 8 }],
   ] as const) {
     it(`of the driver's type ${type} with ${JSON.stringify(facts)} can be no key`, () => {
-      assert.equal(sourceColumn(described(type, facts))?.parameter, undefined);
+      assert.equal(sourceColumn(described(type, facts))?.key, undefined);
     });
   }
 

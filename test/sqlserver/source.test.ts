@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { createSource } from '../../src/sqlserver/source.ts';
-import type { SourceConfig } from '../../src/sync/entity.ts';
-import type { Row, Source } from '../../src/sync/ports.ts';
+import type { DetectionConfig, SourceConfig } from '../../src/sync/entity.ts';
+import type { PageFilter, Row, Source } from '../../src/sync/ports.ts';
 import { itOnMicrosoft } from '../contract/expect.ts';
 import { itOnStandIn } from '../support/sqlserver.ts';
 import { useServerAndPool } from './fixture.ts';
+
+const HASH: DetectionConfig = { method: 'hash', overlapMinutes: 0 };
+const ROWS: PageFilter = { shape: 'row' };
 
 describe('a source', () => {
   const { server, pool } = useServerAndPool('mdm');
@@ -13,15 +16,15 @@ describe('a source', () => {
 
   async function sourceOf(config: Partial<SourceConfig>, columns?: readonly string[]): Promise<Source> {
     const source: SourceConfig = { connection: 'mdm', key: ['Id'], ...config };
-    return createSource(await pool(), { name: 'Users', source }, columns);
+    return createSource(await pool(), { name: 'Users', source, detection: HASH }, columns);
   }
 
   /** All rows, `limit` new ones a page; the key's cells stand first in a row. */
   async function readAll(source: Source, limit: number, keyLength: number): Promise<Row[]> {
-    const rows = await source.page(undefined, limit, never);
+    const rows = await source.page(undefined, limit, never, ROWS);
     for (let more = rows.length === limit; more; ) {
       const last = rows.at(-1) as Row;
-      const [again, ...page] = await source.page(last.slice(0, keyLength), limit + 1, never);
+      const [again, ...page] = await source.page(last.slice(0, keyLength), limit + 1, never, ROWS);
       assert.deepEqual(again, last);
       rows.push(...page);
       more = page.length === limit;
@@ -81,7 +84,7 @@ break', 'plain', 'ab', N'cd', 0x00FF10, '2026-11-23', '23:59:59.997', '2026-11-2
     });
 
     it('loses nothing of a value: exact numbers as text, wall clocks in UTC fields, GUIDs in lower case', async () => {
-      const [full, empty] = await (await sourceOf({ table: 'dbo.AllTypes' })).page(undefined, 10, never);
+      const [full, empty] = await (await sourceOf({ table: 'dbo.AllTypes' })).page(undefined, 10, never, ROWS);
       assert.deepEqual(full, [
         1,
         true,
@@ -117,7 +120,7 @@ break', 'plain', 'ab', N'cd', 0x00FF10, '2026-11-23', '23:59:59.997', '2026-11-2
         (await source.describe()).map(({ name }) => name),
         ['Nv', 'Dec', 'Id'],
       );
-      assert.deepEqual((await source.page(undefined, 1, never))[0], [
+      assert.deepEqual((await source.page(undefined, 1, never, ROWS))[0], [
         'Siti "三" 😀',
         '1234567890123456789012345678.0123456789',
         1,
@@ -154,7 +157,7 @@ break', 'plain', 'ab', N'cd', 0x00FF10, '2026-11-23', '23:59:59.997', '2026-11-2
         await run(`CREATE TABLE ${table} (Id ${type} NOT NULL PRIMARY KEY)`);
         for (const value of values) await run(`INSERT INTO ${table} (Id) VALUES (${value})`);
         const source = await sourceOf({ table });
-        const whole = await source.page(undefined, 100, never);
+        const whole = await source.page(undefined, 100, never, ROWS);
         assert.equal(whole.length, values.length);
         assert.deepEqual(await readAll(source, 1, 1), whole);
       });
@@ -172,7 +175,7 @@ break', 'plain', 'ab', N'cd', 0x00FF10, '2026-11-23', '23:59:59.997', '2026-11-2
         }
       }
       const source = await sourceOf({ table: 'dbo.ThreeKeys', key: ['A', 'B', 'C'] });
-      const whole = await source.page(undefined, 100, never);
+      const whole = await source.page(undefined, 100, never, ROWS);
       assert.equal(whole.length, 18);
       for (const limit of [1, 2, 5, 7, 18, 19]) assert.deepEqual(await readAll(source, limit, 3), whole);
     });
@@ -181,10 +184,10 @@ break', 'plain', 'ab', N'cd', 0x00FF10, '2026-11-23', '23:59:59.997', '2026-11-2
       await run('CREATE TABLE dbo.EqualKeys (Id nvarchar(10) NOT NULL, Part nvarchar(10) NOT NULL)');
       await run(`INSERT INTO dbo.EqualKeys (Id, Part) VALUES (N'a', N'x'), (N'b', N'x'), (N'B', N'X'), (N'c', N'w')`);
       const single = await sourceOf({ table: 'dbo.EqualKeys', key: ['Id'] });
-      const ids = (await single.page(['B'], 10, never)).map(([id]) => id);
+      const ids = (await single.page(['B'], 10, never, ROWS)).map(([id]) => id);
       assert.deepEqual(ids.sort(), ['B', 'b', 'c']);
       const composite = await sourceOf({ table: 'dbo.EqualKeys', key: ['Id', 'Part'] });
-      const pairs = (await composite.page(['b', 'X'], 10, never)).map((row) => row.join());
+      const pairs = (await composite.page(['b', 'X'], 10, never, ROWS)).map((row) => row.join());
       assert.deepEqual(pairs.sort(), ['B,X', 'b,x', 'c,w']);
     });
 
@@ -214,7 +217,7 @@ break', 'plain', 'ab', N'cd', 0x00FF10, '2026-11-23', '23:59:59.997', '2026-11-2
 
     it('reads a table with a name that needs brackets', async () => {
       const source = await sourceOf({ table: '[my schema].[odd]]name]' }, ['a column']);
-      assert.deepEqual(await source.page([5], 5, never), [
+      assert.deepEqual(await source.page([5], 5, never, ROWS), [
         ['name 5', 5],
         ['name 6', 6],
       ]);
@@ -306,19 +309,19 @@ break', 'plain', 'ab', N'cd', 0x00FF10, '2026-11-23', '23:59:59.997', '2026-11-2
         });
         const query = 'SELECT CONVERT(nvarchar(10), Code) AS Code, Name FROM dbo.Utf8Key';
         const converted = await sourceOf({ query, key: ['Code'] });
-        assert.deepEqual(await converted.page(['é'], 1, never), [['é', 'ü']]);
+        assert.deepEqual(await converted.page(['é'], 1, never, ROWS), [['é', 'ü']]);
       },
     );
 
     it('where the predicate is wrong, with the text of the server', async () => {
       const source = await sourceOf({ table: 'dbo.Refused', where: 'NoSuchColumn = 1' });
-      await assert.rejects(source.page(undefined, 1, never), { code: 'SOURCE_REFUSED', message: /NoSuchColumn/ });
+      await assert.rejects(source.page(undefined, 1, never, ROWS), { code: 'SOURCE_REFUSED', message: /NoSuchColumn/ });
     });
 
     it('where a value cannot be converted, without the value', async () => {
       await run("INSERT INTO dbo.Refused (Id, Name) VALUES (1, N'Dewi')");
       const source = await sourceOf({ query: 'SELECT Id, CONVERT(int, Name) AS Name FROM dbo.Refused' });
-      await assert.rejects(source.page(undefined, 1, never), (error: Error & { code?: string }) => {
+      await assert.rejects(source.page(undefined, 1, never, ROWS), (error: Error & { code?: string }) => {
         assert.equal(error.code, 'SOURCE_REFUSED');
         assert.match(error.message, /error 245/);
         assert.doesNotMatch(error.message, /Dewi/);
@@ -345,9 +348,9 @@ break', 'plain', 'ab', N'cd', 0x00FF10, '2026-11-23', '23:59:59.997', '2026-11-2
       const source = await sourceOf({ table: 'dbo.Lost' });
       await source.describe();
       const fault = server.faults.add({ match: /TOP \(@limit\)/, action: { truncateAfterRows: 2 } });
-      await assert.rejects(source.page(undefined, 10, never), { code: 'SOURCE_UNAVAILABLE' });
+      await assert.rejects(source.page(undefined, 10, never, ROWS), { code: 'SOURCE_UNAVAILABLE' });
       fault.remove();
-      assert.equal((await source.page(undefined, 10, never)).length, 3);
+      assert.equal((await source.page(undefined, 10, never, ROWS)).length, 3);
     });
 
     itOnStandIn('where its read is cancelled', async () => {
@@ -356,7 +359,7 @@ break', 'plain', 'ab', N'cd', 0x00FF10, '2026-11-23', '23:59:59.997', '2026-11-2
       await source.describe();
       const fault = server.faults.add({ match: /TOP \(@limit\)/, action: { hold: true } });
       const controller = new AbortController();
-      const page = source.page(undefined, 10, controller.signal);
+      const page = source.page(undefined, 10, controller.signal, ROWS);
       await fault.struck;
       controller.abort();
       await assert.rejects(page, { name: 'AbortError' });
