@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { createHash, randomUUID } from 'node:crypto';
 import { after } from 'node:test';
 import { readConnection } from '../../src/config/connection.ts';
+import { createLedger, type RehearsingLedger } from '../../src/sqlserver/ledger.ts';
 import { createPool, type Pool } from '../../src/sqlserver/pool.ts';
 import type { ConnectionSettings } from '../../src/sync/connection.ts';
-import type { Batch, EntityIdentity } from '../../src/sync/ports.ts';
+import { type Batch, DELETION_HASH, type EntityIdentity } from '../../src/sync/ports.ts';
 import { type TestSqlServer, type TestSqlServerOptions, useSqlServer } from '../support/sqlserver.ts';
 
 /** The settings that a connection string stands for. */
@@ -38,6 +39,22 @@ export function useServerAndPool(
   };
 }
 
+/** The ledger of an entity that a run owns, as the lock leaves it; what TB_R_SYNC_ENTITY held of the entity is gone. */
+export async function ownedLedger(
+  server: TestSqlServer,
+  pool: Pool,
+  entity: EntityIdentity,
+): Promise<{ readonly ledger: RehearsingLedger; readonly runId: string }> {
+  const runId = randomUUID();
+  const [label] = entity.trackingLabels;
+  await server.execute('log', 'DELETE FROM dbo.TB_R_SYNC_ENTITY WHERE EntityType = @label', { label });
+  await server.execute('log', 'INSERT INTO dbo.TB_R_SYNC_ENTITY (EntityType, OwnerRunId) VALUES (@label, @runId)', {
+    label,
+    runId,
+  });
+  return { ledger: createLedger(pool, { entity, runId, host: 'worker-1' }), runId };
+}
+
 /** Users, tracked under `User` and `Users`. */
 export const USERS: EntityIdentity = {
   name: 'Users',
@@ -67,6 +84,11 @@ export function batchOf(keys: readonly string[], id: string = randomUUID()): Bat
     offsets,
     body: Buffer.from(`[${rows.join(',')}]`),
   };
+}
+
+/** A batch that deletes these keys. */
+export function deletionOf(keys: readonly string[]): Batch {
+  return { ...batchOf(keys), operation: 'delete', hashes: Buffer.concat(keys.map(() => DELETION_HASH)) };
 }
 
 /** 16 bytes that differ by text. */

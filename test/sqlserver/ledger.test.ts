@@ -3,9 +3,17 @@ import { randomUUID } from 'node:crypto';
 import { before, describe, it } from 'node:test';
 import { createLedger } from '../../src/sqlserver/ledger.ts';
 import { migrate } from '../../src/sqlserver/migrate.ts';
-import type { Batch, DeadLetter, EntityIdentity, Ledger, Outcome, UnresolvedBatch } from '../../src/sync/ports.ts';
+import {
+  type Batch,
+  DELETION_HASH,
+  type DeadLetter,
+  type EntityIdentity,
+  type Ledger,
+  type Outcome,
+  type UnresolvedBatch,
+} from '../../src/sync/ports.ts';
 import { itOnStandIn } from '../support/sqlserver.ts';
-import { batchOf, entityNamed, hashOf, settingsOf, useServerAndPool } from './fixture.ts';
+import { batchOf, deletionOf, entityNamed, hashOf, ownedLedger, settingsOf, useServerAndPool } from './fixture.ts';
 
 const ACCEPTED: Outcome = {
   state: 'accepted',
@@ -34,17 +42,7 @@ describe('a ledger', () => {
   const query = (sql: string) => server.query('log', sql);
   const guids = (count: number) => Array.from({ length: count }, () => randomUUID());
 
-  /** The ledger of an entity that a run owns, as the lock leaves it. */
-  async function ledgerOf(entity: EntityIdentity): Promise<{ ledger: Ledger; runId: string }> {
-    const runId = randomUUID();
-    const [label] = entity.trackingLabels;
-    await server.execute('log', `DELETE FROM dbo.TB_R_SYNC_ENTITY WHERE EntityType = N'${label}'`);
-    await server.execute(
-      'log',
-      `INSERT INTO dbo.TB_R_SYNC_ENTITY (EntityType, OwnerRunId) VALUES (N'${label}', '${runId}')`,
-    );
-    return { ledger: createLedger(await pool(), { entity, runId, host: 'worker-1' }), runId };
-  }
+  const ledgerOf = async (entity: EntityIdentity) => ownedLedger(server, await pool(), entity);
 
   async function unresolvedBatches(ledger: Ledger): Promise<UnresolvedBatch[]> {
     const batches: UnresolvedBatch[] = [];
@@ -506,6 +504,203 @@ describe('a ledger', () => {
     });
   });
 
+  describe('settling a deletion', () => {
+    const mirror = (name: string): EntityIdentity => ({
+      ...entityNamed(name),
+      trackingLabels: [name, `${name}Old`],
+      deleted: { url: 'https://robot:secret@api.example/rows/{key}?id={key}' },
+    });
+    const trackedOf = async (name: string) =>
+      (
+        await query(
+          `SELECT EntityType, EntityId FROM dbo.TB_R_SYNC_TRACKING WHERE EntityType IN (N'${name}', N'${name}Old')
+           ORDER BY EntityType, EntityId`,
+        )
+      ).map(({ EntityType, EntityId }) => `${EntityType} ${EntityId}`);
+
+    it('that was accepted removes its rows under every label, and their dead letters, and no other', async () => {
+      const { ledger } = await ledgerOf(mirror('Gone'));
+      await server.execute(
+        'log',
+        `INSERT INTO dbo.TB_R_SYNC_TRACKING (EntityType, EntityId)
+         VALUES (N'Gone', N'a'), (N'GoneOld', N'A'), (N'GoneOld', N'b'), (N'Gone', N'c'), (N'GoneOld', N'd'), (N'GoneNot', N'a')`,
+      );
+      await ledger.deadLetter([
+        { key: 'a', reason: 'x', hash: hashOf('a') },
+        { key: 'd', reason: 'x' },
+      ]);
+      const batch = deletionOf(['a', 'b', 'never there']);
+      await ledger.reserve(batch);
+      assert.equal(await ledger.settle(batch, ACCEPTED, []), 0);
+      assert.deepEqual(await trackedOf('Gone'), ['Gone c', 'GoneOld d']);
+      assert.deepEqual(await ledger.findDeadLetters(['a', 'd']), [{ index: 1, state: 'waiting' }]);
+      assert.equal((await query("SELECT Id FROM dbo.TB_R_SYNC_TRACKING WHERE EntityType = N'GoneNot'")).length, 1);
+    });
+
+    it('keeps the rows that were refused, as dead letters that tell a deletion', async () => {
+      const { ledger } = await ledgerOf(mirror('Kept'));
+      const sent = batchOf(['a', 'b']);
+      await ledger.reserve(sent);
+      await ledger.settle(sent, ACCEPTED, []);
+      const batch = deletionOf(['a', 'b']);
+      await ledger.reserve(batch);
+      assert.equal(await ledger.settle(batch, ACCEPTED, [{ key: 'b', reason: 'in use', hash: DELETION_HASH }]), 1);
+      assert.deepEqual(await trackedOf('Kept'), ['Kept b']);
+      assert.deepEqual(await ledger.findDeadLetters(['b']), [
+        { index: 0, state: 'waiting', hash: Buffer.from(DELETION_HASH) },
+      ]);
+    });
+
+    it('that was refused changes nothing', async () => {
+      const { ledger } = await ledgerOf(mirror('Stays'));
+      const sent = batchOf(['a']);
+      await ledger.reserve(sent);
+      await ledger.settle(sent, ACCEPTED, []);
+      const batch = deletionOf(['a']);
+      await ledger.reserve(batch);
+      await ledger.settle(batch, REFUSED, []);
+      assert.deepEqual(await trackedOf('Stays'), ['Stays a']);
+    });
+
+    it('of three thousand rows removes them all', async () => {
+      const { ledger } = await ledgerOf(mirror('Many'));
+      const sent = batchOf(guids(3000));
+      await ledger.reserve(sent);
+      await ledger.settle(sent, ACCEPTED, []);
+      const batch = deletionOf(sent.keys);
+      await ledger.reserve(batch);
+      await ledger.settle(batch, ACCEPTED, []);
+      assert.equal(await ledger.isEmpty(), true);
+    });
+
+    it('is a deletion when it comes back, and so are its halves', async () => {
+      const { ledger } = await ledgerOf(mirror('Replay'));
+      const batch = deletionOf(['a', 'b']);
+      await ledger.reserve(batch);
+      await ledger.reserve(batchOf(['c']));
+      const found = await unresolvedOf(ledger);
+      assert.deepEqual(
+        found.map(({ operation, keys }) => [operation, keys]),
+        [
+          ['delete', ['a', 'b']],
+          ['upsert', ['c']],
+        ],
+      );
+      assert.deepEqual(Buffer.from(found[0]?.hashes ?? []), Buffer.from(batch.hashes));
+      await ledger.split(batch, { ...REFUSED, state: 'split' }, [deletionOf(['a']), deletionOf(['b'])]);
+      assert.deepEqual((await unresolvedOf(ledger)).map(({ operation }) => operation).sort(), [
+        'delete',
+        'delete',
+        'upsert',
+      ]);
+    });
+
+    it('tells TB_R_Log where deletions go', async () => {
+      const { ledger } = await ledgerOf(mirror('Told'));
+      const batch = deletionOf(['a']);
+      await ledger.reserve(batch);
+      await ledger.settle(batch, ACCEPTED, []);
+      const [row] = await query("SELECT AdditionalInformation FROM dbo.TB_R_Log WHERE Activity = N'Sync Batch: Told'");
+      const { EndpointUrl, Operation, RowsInBatch } = JSON.parse(String(row?.AdditionalInformation));
+      assert.deepEqual([EndpointUrl, Operation, RowsInBatch], ['https://api.example/rows/{key}?id=***', 'delete', 1]);
+    });
+  });
+
+  describe('the watermark', () => {
+    const hash = hashOf('source');
+    const watermark = {
+      method: 'rowversion',
+      value: Buffer.from('00000000000007d0', 'hex'),
+      sourceHash: hash,
+    } as const;
+
+    /** Whether the watermark is still there after that. */
+    async function survives(name: string, settle: (ledger: Ledger, batch: Batch) => Promise<unknown>, batch: Batch) {
+      const { ledger } = await ledgerOf(entityNamed(name));
+      await ledger.rememberComparison({ mapHash: hash, watermark });
+      await ledger.reserve(batch);
+      await settle(ledger, batch);
+      const kept = await ledger.comparison();
+      assert.deepEqual(kept.mapHash, hash);
+      return kept.watermark !== undefined;
+    }
+    const letter = (key: string): DeadLetter => ({ key, reason: 'x' });
+
+    it('is removed where rows of a batch are pending again', async () => {
+      const refuse = (letters: DeadLetter[]) => (ledger: Ledger, batch: Batch) =>
+        ledger.settle(batch, REFUSED, letters);
+      assert.equal(await survives('Refused', refuse([]), batchOf(['a', 'b'])), false);
+      assert.equal(await survives('RefusedPartly', refuse([letter('a')]), batchOf(['a', 'b'])), false);
+      assert.equal(await survives('RefusedDead', refuse([letter('a'), letter('b')]), batchOf(['a', 'b'])), true);
+      assert.equal(await survives('RefusedDeletion', refuse([]), deletionOf(['a', 'b'])), true);
+    });
+
+    it('stays where a batch is accepted, split or unknown', async () => {
+      const batch = () => batchOf(['a', 'b']);
+      const half = () => batchOf(['a']);
+      assert.equal(
+        await survives('Accepted', (ledger, it) => ledger.settle(it, ACCEPTED, [letter('a')]), batch()),
+        true,
+      );
+      assert.equal(
+        await survives('Halved', (ledger, it) => ledger.split(it, REFUSED, [half(), half()]), batch()),
+        true,
+      );
+      assert.equal(await survives('Doubted', (ledger, it) => ledger.keepUnknown(it, UNKNOWN, NO_DOUBT), batch()), true);
+    });
+
+    it('stays where the batch was settled before', async () => {
+      const { ledger } = await ledgerOf(entityNamed('SettledBefore'));
+      const batch = batchOf(['a']);
+      await ledger.reserve(batch);
+      await ledger.settle(batch, ACCEPTED, []);
+      await ledger.rememberComparison({ watermark });
+      await ledger.settle(batch, REFUSED, []);
+      assert.ok((await ledger.comparison()).watermark);
+    });
+
+    it('is removed under the label that was first before, too', async () => {
+      const name = 'Swapped';
+      const { ledger: before } = await ledgerOf({ ...entityNamed(name), trackingLabels: [`${name}Old`, name] });
+      await before.rememberComparison({ watermark });
+      const batch = batchOf(['a']);
+      await before.reserve(batch);
+      const { ledger } = await ledgerOf({ ...entityNamed(name), trackingLabels: [name, `${name}Old`] });
+      await ledger.settle(batch, REFUSED, []);
+      assert.deepEqual(await before.comparison(), {});
+    });
+  });
+
+  describe('hashes that are taken', () => {
+    it('go to the rows that have none, under any label, and change nothing else', async () => {
+      const entity: EntityIdentity = { ...entityNamed('Take'), trackingLabels: ['Take', 'TakeOld'] };
+      const { ledger } = await ledgerOf(entity);
+      await server.execute(
+        'log',
+        `INSERT INTO dbo.TB_R_SYNC_TRACKING (EntityType, EntityId, SyncTimestamp, RowHash)
+         VALUES (N'Take', N'a', '2020-01-01', NULL), (N'TakeOld', N'a', '2021-01-01', 0x${hashOf('other').toString('hex')}),
+           (N'TakeOld', N'b', '2022-01-01', NULL), (N'Take', N'c', '2023-01-01', NULL), (N'TakeNot', N'a', '2024-01-01', NULL)`,
+      );
+      const rows = ['a', 'b', 'absent'].map((key) => ({ key, hash: hashOf(key) }));
+      for (let time = 0; time < 2; time++) await ledger.takeHashes(rows);
+      await ledger.takeHashes([]);
+      assert.deepEqual(
+        await query(
+          `SELECT EntityType, EntityId, RowHash, YEAR(SyncTimestamp) AS Year, BatchId FROM dbo.TB_R_SYNC_TRACKING
+           WHERE EntityType IN (N'Take', N'TakeOld', N'TakeNot') AND EntityId IN (N'a', N'b', N'c', N'absent')
+             AND SyncTimestamp < '2025-01-01' ORDER BY SyncTimestamp`,
+        ),
+        [
+          { EntityType: 'Take', EntityId: 'a', RowHash: hashOf('a'), Year: 2020, BatchId: null },
+          { EntityType: 'TakeOld', EntityId: 'a', RowHash: hashOf('other'), Year: 2021, BatchId: null },
+          { EntityType: 'TakeOld', EntityId: 'b', RowHash: hashOf('b'), Year: 2022, BatchId: null },
+          { EntityType: 'Take', EntityId: 'c', RowHash: null, Year: 2023, BatchId: null },
+          { EntityType: 'TakeNot', EntityId: 'a', RowHash: null, Year: 2024, BatchId: null },
+        ],
+      );
+    });
+  });
+
   describe('splitting a batch', () => {
     it('ends it and reserves its halves, which come back as batches of their own', async () => {
       const { ledger, runId } = await ledgerOf(entityNamed('Split'));
@@ -640,6 +835,9 @@ describe('a ledger', () => {
       await assert.rejects(old.rememberMaxBatchRows(1), { code: 'LOCK_LOST' });
       await assert.rejects(old.keepUnknown(batch, UNKNOWN, NO_DOUBT), { code: 'LOCK_LOST' });
       await assert.rejects(old.deadLetter([{ key: '3', reason: 'x' }]), { code: 'LOCK_LOST' });
+      await assert.rejects(old.dropDeadLetters(['3']), { code: 'LOCK_LOST' });
+      await assert.rejects(old.takeHashes([{ key: '3', hash: hashOf('3') }]), { code: 'LOCK_LOST' });
+      await assert.rejects(old.rememberComparison({}), { code: 'LOCK_LOST' });
       assert.deepEqual(
         (await unresolvedOf(ledger)).map(({ id }) => id),
         [batch.id],
@@ -754,6 +952,40 @@ describe('a ledger', () => {
       );
       assert.deepEqual(await ledger.findDeadLetters([]), []);
       assert.deepEqual(await ledger.findDeadLetters(['none']), []);
+    });
+
+    it('that are due are listed page by page, without those whose key was cut', async () => {
+      const { ledger } = await ledgerOf(entityNamed('Due'));
+      assert.deepEqual(await ledger.dueDeadLetters(undefined, 10), []);
+      const keys = Array.from({ length: 25 }, (_, index) => `key ${index}`);
+      const long = ['k'.repeat(4001), `${'k'.repeat(3999)}😀`];
+      await ledger.deadLetter([...keys, ...long, 'waiting', 'discarded'].map((key) => ({ key, reason: 'x' })));
+      assert.deepEqual(await ledger.dueDeadLetters(undefined, 10), []);
+      const set = (what: string) =>
+        server.execute('log', `UPDATE dbo.TB_R_SYNC_FAILURE SET ${what} AND EntityType = N'Due'`);
+      await set("NextTryAt = NULL WHERE EntityId <> N'waiting'");
+      await set("NextTryAt = DATEADD(second, -1, SYSUTCDATETIME()) WHERE EntityId = N'key 7'");
+      await set("State = N'discarded' WHERE EntityId = N'discarded'");
+      const due: string[] = [];
+      const sizes: number[] = [];
+      for (let after: string | undefined; ; after = due.at(-1)) {
+        const page = await ledger.dueDeadLetters(after, 10);
+        due.push(...page);
+        sizes.push(page.length);
+        if (page.length < 10) break;
+      }
+      assert.deepEqual(sizes, [10, 10, 5]);
+      assert.deepEqual([...due].sort(), [...keys].sort());
+    });
+
+    it('are dropped by their keys, however long', async () => {
+      const { ledger } = await ledgerOf(entityNamed('Dropped'));
+      const long = 'k'.repeat(5000);
+      await ledger.deadLetter(['a', 'A', 'b', long].map((key) => ({ key, reason: 'x' })));
+      await ledger.dropDeadLetters(['a', long, 'never']);
+      await ledger.dropDeadLetters([]);
+      const found = await ledger.findDeadLetters(['a', 'A', 'b', long]);
+      assert.deepEqual(found.map(({ index }) => index).sort(), [1, 2]);
     });
 
     it('are found by the ledger that wrote them though it had found none before', async () => {
