@@ -988,8 +988,14 @@ describe('every problem is told at once, with its path, for', () => {
   });
 });
 
-test('no change to the shipped configuration gives anything but a configuration or an error that names paths', async (t) => {
+test('no change to a configuration like the shipped one gives anything but a configuration or an error that names paths', async (t) => {
   const original = JSON.parse(await readFile(join(ROOT, 'sync.config.json'), 'utf8'));
+  Object.assign(original.entities[0], {
+    changes: 'mirror',
+    detection: { method: 'modifiedAt', column: 'ModifiedOn', overlapMinutes: 60 },
+    deleted: { url: '/users/{key}?by=sync', method: 'DELETE' },
+  });
+  Object.assign(original.entities[1], { changes: 'mirror', deleted: { url: '/gone', map: { Code: 'Id' } } });
   const paths: (string | number)[][] = [];
   const collect = (node: unknown, path: (string | number)[]) => {
     if (path.length > 0) paths.push(path);
@@ -1008,6 +1014,8 @@ test('no change to the shipped configuration gives anything but a configuration 
     'Id',
     'Server=x',
     '/u',
+    '{key}',
+    'http://{key}',
     'http://x',
   );
   const value = fc.oneof(text, fc.jsonValue({ maxDepth: 2 }), fc.constantFrom(null, 0, -1, 1e308, true, [], {}));

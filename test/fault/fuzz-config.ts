@@ -125,8 +125,18 @@ function withEverything(shipped: Record<string, unknown> & { entities: Record<st
         ...users,
         destination: { url: '/users?tenant=a', auth: { type: 'basic', user: 'u', password: 'p' }, maxBatchBytes: 9999 },
         source: { ...(users?.source as object), where: 'IsActive = 1', minRows: 1 },
+        changes: 'mirror',
+        detection: { method: 'hash' },
+        reconcileEvery: 30,
+        deleted: { url: '/users-deleted', method: 'PUT', map: { Code: 'Id', At: { sentAt: 'yyyy-MM-dd' } } },
+        maxDeletePercent: 50,
       },
-      ...shipped.entities.slice(1, 3),
+      { ...shipped.entities[1], changes: 'mirror', deleted: { url: '/actualorg/{key}' } },
+      {
+        ...shipped.entities[4],
+        changes: 'changed',
+        detection: { method: 'modifiedAt', column: 'ModifiedOn', overlapMinutes: 5 },
+      },
     ],
   };
 }
