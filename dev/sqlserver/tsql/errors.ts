@@ -212,6 +212,7 @@ const messages: Readonly<Record<number, readonly [number, string]>> = {
   3729: [16, "Cannot drop schema '%1' because it is being referenced by object '%2'."],
   3902: [16, 'The COMMIT TRANSACTION request has no corresponding BEGIN TRANSACTION.'],
   3903: [16, 'The ROLLBACK TRANSACTION request has no corresponding BEGIN TRANSACTION.'],
+  3906: [16, 'Failed to update database "%1" because the database is read-only.'],
   3915: [16, 'Cannot use the ROLLBACK statement within an INSERT-EXEC statement.'],
   3930: [
     16,

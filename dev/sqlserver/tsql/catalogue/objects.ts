@@ -87,6 +87,8 @@ export interface Database {
   readonly schemas: readonly { readonly id: number; readonly name: string }[];
   readonly objects: ReadonlyMap<string, Table | View>;
   readonly readCommittedSnapshot: boolean;
+  /** Since ALTER DATABASE … SET READ_ONLY. */
+  readonly readOnly: boolean;
   readonly compatibilityLevel: number;
   readonly createdAt: string;
 }
@@ -112,6 +114,7 @@ export function emptyDatabase(id: number, name: string, createdAt: string): Data
     ],
     objects: new Map(),
     readCommittedSnapshot: true,
+    readOnly: false,
     compatibilityLevel: 150,
     createdAt,
   };

@@ -173,7 +173,7 @@ export const catalogueViews: Readonly<Record<string, CatalogueView>> = {
         'MULTI_USER',
         0,
         'ONLINE',
-        0,
+        bitOf(database.readOnly),
         0,
         bitOf(database.readCommittedSnapshot),
         'SIMPLE',

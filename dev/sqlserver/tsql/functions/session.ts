@@ -168,7 +168,7 @@ function databaseProperty(runtime: Runtime, databaseName: string | null, propert
   const values: Record<string, string> = {
     collation: defaultCollation,
     status: 'ONLINE',
-    updateability: 'READ_WRITE',
+    updateability: database.readOnly ? 'READ_ONLY' : 'READ_WRITE',
     useraccess: 'MULTI_USER',
     recovery: 'SIMPLE',
   };

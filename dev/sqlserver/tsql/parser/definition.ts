@@ -353,6 +353,8 @@ export class DefinitionParser extends QueryParser {
     const known = [
       'SINGLE_USER',
       'MULTI_USER',
+      'READ_ONLY',
+      'READ_WRITE',
       'READ_COMMITTED_SNAPSHOT',
       'ALLOW_SNAPSHOT_ISOLATION',
       'RECOVERY',
@@ -367,9 +369,10 @@ export class DefinitionParser extends QueryParser {
     } else if (option === 'READ_COMMITTED_SNAPSHOT') option = `${option} ${this.expect('ON', 'OFF')}`;
     else if (option === 'ALLOW_SNAPSHOT_ISOLATION') option = `${option} ${this.expect('OFF')}`;
     if (this.accept('WITH')) {
-      if (this.accept('ROLLBACK')) this.expect('IMMEDIATE');
-      else this.expect('NO_WAIT');
-      option += ' ROLLBACK';
+      if (this.accept('ROLLBACK')) {
+        this.expect('IMMEDIATE');
+        option += ' ROLLBACK';
+      } else this.expect('NO_WAIT');
     }
     return { kind: 'alterDatabase', name, option };
   }

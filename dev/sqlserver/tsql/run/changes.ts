@@ -379,6 +379,7 @@ export function* runUpdate(core: SessionCore, statement: Update): Generator<Step
   const plan = updatePlan(core, statement);
   const output = plan.output === undefined ? undefined : new OutputRows(core, plan.output);
   const count = yield* core.write(plan.table.temporary, (): number => {
+    core.refuseReadOnly(plan.table);
     const changes = readChanges(core, plan);
     applyUpdates(core, plan, changes);
     for (const change of changes) output?.add(change.after, change.before);
@@ -491,6 +492,7 @@ export function* runDelete(core: SessionCore, statement: Delete): Generator<Step
   const plan = deletePlan(core, statement);
   const output = plan.output === undefined ? undefined : new OutputRows(core, plan.output);
   const count = yield* core.write(plan.table.temporary, (): number => {
+    core.refuseReadOnly(plan.table);
     const rows = core.prepare(plan.sql).all(...core.parameters(plan.bindings)) as unknown as Stored[][];
     const columns = storedColumns(plan.table);
     const byRowid = new Map(rows.map((row) => [row[0] as Stored, row]));

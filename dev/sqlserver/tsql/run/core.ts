@@ -211,8 +211,24 @@ export class SessionCore implements Runtime, Names {
     this.temporary = this.temporary.map((entry) => (entry.table.id === table.id ? { ...entry, table } : entry));
   }
 
-  /** Takes over a changed catalogue; `databases` are those to be written. Only within a write. */
+  /** Throws 3906 where the table's rows must not change, since its database is read-only. */
+  refuseReadOnly(table: Table): void {
+    if (table.temporary) return;
+    const database = findDatabase(this.catalogue, table.database);
+    if (database?.readOnly) throw sqlError(3906, database.name);
+  }
+
+  /**
+   * Takes over a changed catalogue; `databases` are those to be written. Only within a write. Throws 3906 where objects of a
+   * read-only one would change.
+   */
   changeCatalogue(catalogue: Catalogue, databases: readonly string[]): void {
+    for (const name of databases) {
+      const before = findDatabase(this.catalogue, name);
+      const after = findDatabase(catalogue, name);
+      if (!before?.readOnly || after === undefined) continue;
+      if (before.objects !== after.objects || before.schemas !== after.schemas) throw sqlError(3906, before.name);
+    }
     this.changedCatalogue = catalogue;
     for (const name of databases) {
       const database = findDatabase(catalogue, name);

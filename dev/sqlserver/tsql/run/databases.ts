@@ -48,21 +48,16 @@ export function dropDatabase(core: SessionCore, name: string, ifExists: boolean)
   core.changeCatalogue(withoutDatabase(core.catalogue, name), [name]);
 }
 
-/** SINGLE_USER WITH ROLLBACK IMMEDIATE moves other sessions out; the other options are kept or change nothing. */
+/**
+ * SINGLE_USER, READ_ONLY and READ_WRITE WITH ROLLBACK IMMEDIATE move other sessions out; the options that are not known here
+ * are kept or change nothing.
+ */
 export function alterDatabase(core: SessionCore, name: string | undefined, option: string): void {
   const database = core.databaseOf(name ?? core.database);
-  if (option.startsWith('SINGLE_USER')) {
-    for (const session of [...core.server.sessions]) {
-      if (session === core || !sameName(session.database, database.name)) continue;
-      if (!option.endsWith('ROLLBACK'))
-        throw message(
-          5061,
-          16,
-          1,
-          `ALTER DATABASE failed because a lock could not be placed on database '${database.name}'. Try again later.`,
-        );
-      session.close();
-    }
+  const exclusive = /^(SINGLE_USER|READ_ONLY|READ_WRITE)\b/.exec(option)?.[1];
+  if (exclusive !== undefined) {
+    moveOthersOut(core, database, option.endsWith('ROLLBACK'));
+    if (exclusive !== 'SINGLE_USER') core.replaceDatabase({ ...database, readOnly: exclusive === 'READ_ONLY' });
     return;
   }
   const level = /^COMPATIBILITY_LEVEL (\d+)/.exec(option)?.[1];
@@ -71,6 +66,21 @@ export function alterDatabase(core: SessionCore, name: string | undefined, optio
     // Reads are by row versions in any case; OFF would promise what the stand-in can't keep.
     if (option.includes('OFF')) throw unsupported('READ_COMMITTED_SNAPSHOT OFF');
     core.replaceDatabase({ ...database, readCommittedSnapshot: true });
+  }
+}
+
+/** Throws 5061 where other sessions are in the database and must not be closed. */
+function moveOthersOut(core: SessionCore, database: Database, closeThem: boolean): void {
+  for (const session of [...core.server.sessions]) {
+    if (session.id === core.sessionId || !sameName(session.database, database.name)) continue;
+    if (!closeThem)
+      throw message(
+        5061,
+        16,
+        1,
+        `ALTER DATABASE failed because a lock could not be placed on database '${database.name}'. Try again later.`,
+      );
+    session.close();
   }
 }
 

@@ -120,6 +120,7 @@ export function rowInserter(
   columnIds: readonly number[],
   options: InsertOptions,
 ): RowInserter {
+  core.refuseReadOnly(table);
   const columns = storedColumns(table);
   const statement = core.prepare(
     `INSERT INTO ${storageName(table)} (${columns.map((column) => `c${column.id}`).join(',')}) VALUES (${columns.map(() => '?').join(',')})`,

@@ -28,6 +28,7 @@ const parsedLength = 32_768;
 
 /** What the server needs of a session. */
 interface OpenSession {
+  readonly id: number;
   readonly activeRowversion: bigint | undefined;
   readonly database: string;
   close(): void;

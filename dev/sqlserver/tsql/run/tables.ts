@@ -484,6 +484,7 @@ export function dropTable(core: SessionCore, name: ObjectName, ifExists: boolean
 /** TRUNCATE TABLE: the identity begins anew. Only within a write. */
 export function truncateTable(core: SessionCore, name: ObjectName): void {
   const table = requireTable(core, name, 4701);
+  core.refuseReadOnly(table);
   if (referencesTo(core, table).some((reference) => reference.table.id !== table.id))
     throw sqlError(4712, name.parts.join('.'));
   core.connection.exec(`DELETE FROM ${storageName(table)}`);

@@ -110,6 +110,41 @@ describe('definitions', () => {
     assert.equal(await value(session, "SELECT DB_ID(N'Fresh')"), null);
   });
 
+  it('and rows stay as they are in a database that is read-only: 3906; temporary tables change', async () => {
+    await run(session, 'CREATE DATABASE Still');
+    const guest = engine.login({ ...login, database: 'Still' });
+    await run(guest, 'CREATE TABLE dbo.Kept (x int); INSERT dbo.Kept VALUES (1)');
+    assert.deepEqual(await errorNumbers(session, 'ALTER DATABASE Still SET READ_ONLY WITH NO_WAIT'), [5061]);
+    assert.deepEqual(await errorNumbers(session, 'ALTER DATABASE Still SET READ_ONLY WITH ROLLBACK IMMEDIATE'), []);
+    const property = "SELECT DATABASEPROPERTYEX(N'Still', 'Updateability')";
+    const isReadOnly = "SELECT is_read_only FROM sys.databases WHERE name = N'Still'";
+    assert.deepEqual([await value(session, property), await value(session, isReadOnly)], ['READ_ONLY', 1]);
+    await run(session, 'USE Still');
+    for (const change of [
+      'INSERT dbo.Kept VALUES (2)',
+      'UPDATE dbo.Kept SET x = 2',
+      'DELETE dbo.Kept',
+      'TRUNCATE TABLE dbo.Kept',
+      'DROP TABLE dbo.Kept',
+      'ALTER TABLE dbo.Kept ADD y int NULL',
+      'CREATE TABLE dbo.Other (x int)',
+      'SELECT x INTO dbo.Other FROM dbo.Kept',
+    ]) {
+      assert.deepEqual(await errorNumbers(session, change), [3906], change);
+    }
+    assert.deepEqual(
+      await rows(session, 'SELECT x INTO #copy FROM dbo.Kept; INSERT #copy VALUES (2); SELECT x FROM #copy'),
+      [[1], [2]],
+    );
+    assert.deepEqual(
+      await errorNumbers(session, 'ALTER DATABASE Still SET READ_WRITE; INSERT dbo.Kept VALUES (2)'),
+      [],
+    );
+    assert.equal(await value(session, property), 'READ_WRITE');
+    await run(session, 'DROP TABLE #copy; USE Test; DROP DATABASE Still');
+    guest.close();
+  });
+
   it('of SELECT … INTO copy types and rows', async () => {
     await run(session, "SELECT x, CAST(x AS decimal(7,3)) AS d, N'abc' AS t INTO dbo.Copy FROM dbo.A");
     assert.deepEqual(await shape(session, 'SELECT * FROM Copy'), ['x int', 'd decimal(7,3)', 't nvarchar(3)']);
