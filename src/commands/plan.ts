@@ -43,12 +43,7 @@ export function register(program: Command, context: CommandContext): void {
 async function planned(context: CommandContext, options: PlanCommandOptions) {
   const config = await context.loadConfig();
   const { createPlanWatch } = await import('../report/plan-json.ts');
-  const bodiless = config.entities.filter(({ deleted }) => deleted !== undefined && deleted.map === undefined);
-  const plan = createPlanWatch({
-    sample: options.sample ?? SAMPLED,
-    showValues: options.showValues === true,
-    bodiless: new Set(bodiless.map(({ name }) => name)),
-  });
+  const plan = createPlanWatch({ sample: options.sample ?? SAMPLED, showValues: options.showValues === true });
   const openOutput = () =>
     // The document tells of entities; stderr is left to what concerns the run as a whole.
     openRunOutput(context, config, { progress: true }, (log) => ({

@@ -28,11 +28,11 @@ export interface PlannedEntity {
   readonly read: number;
   /** Left out because the ledger holds them. */
   readonly tracked: number;
-  /** That would be sent, and that the ledger does not hold. */
+  /** Pending, and the ledger does not hold them; of these and of the changed rows some may be new dead letters. */
   readonly newRows: number;
-  /** That would be sent again, since the ledger holds them with another hash. */
+  /** Pending, since the ledger holds them with another hash. */
   readonly changedRows: number;
-  /** That would be deleted at the destination, since they are gone from the source. */
+  /** Pending, to be deleted at the destination, since they are gone from the source. */
   readonly deletions: number;
   /** That are gone from the source and would not be deleted; a warning says why. */
   readonly heldDeletions: number;
@@ -67,7 +67,7 @@ export interface PlanSample {
   readonly operation: Operation;
   /** As the ledger holds it. */
   readonly key: string;
-  /** JSON.stringify writes it as it would be sent, or masked; null for a deletion that is sent without a body. */
+  /** JSON.stringify writes it as it would be sent, or masked; null for a deletion whose URL says it all. */
   readonly payload: unknown;
 }
 
@@ -76,8 +76,6 @@ export interface SampleOptions {
   /** Rows of each operation of each entity. */
   readonly sample: number;
   readonly showValues: boolean;
-  /** Names of the entities whose deletions are calls without a body. */
-  readonly bodiless: ReadonlySet<string>;
 }
 
 /** Watches a dry run, and makes the document of its end. */
@@ -87,7 +85,7 @@ export interface PlanWatch {
 }
 
 /** Keeps samples of what would be sent, and the warnings. Memory: `sample` payloads of each operation and entity. */
-export function createPlanWatch({ sample, showValues, bodiless }: SampleOptions): PlanWatch {
+export function createPlanWatch({ sample, showValues }: SampleOptions): PlanWatch {
   const samples = new Map<string, Record<Operation, PlanSample[]>>();
   const warnings = new Map<string, string[]>();
   return {
@@ -96,10 +94,9 @@ export function createPlanWatch({ sample, showValues, bodiless }: SampleOptions)
         const kept = samples.get(entity) ?? { upsert: [], delete: [] };
         samples.set(entity, kept);
         const { operation, keys } = batch;
-        const isBodiless = operation === 'delete' && bodiless.has(entity);
         const room = sample - kept[operation].length;
         for (const [index, key] of keys.slice(0, room).entries()) {
-          const payload = isBodiless ? null : payloadAt(batch, index);
+          const payload = payloadAt(batch, index);
           kept[operation].push({ operation, key, payload: showValues ? payload : masked(payload) });
         }
       },
@@ -134,7 +131,8 @@ function plannedEntity(
     comparison: comparison === undefined ? null : { ...comparison, fullBecause: comparison.fullBecause ?? null },
     read: summary.read,
     tracked: summary.tracked,
-    newRows: pending - changed - deletions - newDeadLetters,
+    // A tracked row that was a dead letter before counts as changed, and is not pending while it still cannot be sent.
+    newRows: Math.max(0, pending - changed - deletions),
     changedRows: changed,
     deletions,
     heldDeletions: summary.heldDeletions,

@@ -73,7 +73,6 @@ function entityBlock(entity: PlannedEntity, view: View): string[] {
     return style === undefined ? lines : lines.map((one) => paint(style, one));
   };
   const { comparison, error, heldDeletions, newDeadLetters, oldDeadLetters, withoutHash } = entity;
-  const held = heldNote(heldDeletions, true);
   return [
     ...wrap(printable(entity.entity), width).map((part) => paint('bold', part)),
     ...(error === null
@@ -81,9 +80,12 @@ function entityBlock(entity: PlannedEntity, view: View): string[] {
       : [...line('error', withoutName(entity.entity, error.message), 'red'), ...line('', error.hint)]),
     ...(entity.state === 'stopped' ? line('incomplete', stopped(entity), 'yellow') : []),
     ...(comparison === null ? [] : comparisonLines(comparison, entity.changedRows, line)),
-    ...(heldDeletions > 0 ? [...line('held back', held.text, 'yellow'), ...line('', held.hint)] : []),
+    ...(heldDeletions > 0 ? line('held back', heldNote(heldDeletions, true).text, 'yellow') : []),
     ...(newDeadLetters > 0
-      ? line('dead letters', `${formatQuantity(newDeadLetters, 'row')} cannot be sent and would become dead letters`)
+      ? line(
+          'dead letters',
+          `${formatCount(newDeadLetters)} of these rows cannot be sent and would become dead letters`,
+        )
       : []),
     ...(oldDeadLetters > 0
       ? line(newDeadLetters > 0 ? '' : 'dead letters', `${formatCount(oldDeadLetters)} of earlier runs still wait`)

@@ -103,7 +103,7 @@ function notesOf(entity: EntitySummary, dryRun: boolean): Note[] {
 }
 
 /** Rows that are gone from the source and stay at the destination, and what lets them be deleted. */
-export function heldNote(rows: number, dryRun: boolean): Note & { readonly hint: string } {
+export function heldNote(rows: number, dryRun: boolean): Note {
   const gone = formatQuantity(rows, 'row is', 'rows are');
   const not = dryRun ? 'would not be' : rows === 1 ? 'was not' : 'were not';
   return {

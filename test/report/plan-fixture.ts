@@ -118,7 +118,7 @@ export function watched({ observer }: PlanWatch): void {
 
 /** The document of that dry run. */
 export function eventfulPlan(showValues = false): PlanDocument {
-  const watch = createPlanWatch({ sample: 2, showValues, bodiless: new Set() });
+  const watch = createPlanWatch({ sample: 2, showValues });
   watched(watch);
   return watch.document(EVENTFUL);
 }

@@ -19,12 +19,12 @@ describe('the plan as text', () => {
   it('shows the values of samples when that is asked for', () => assertGolden('plan-values-80', textOf(80, true)));
   it('of nothing to do is short', () => {
     const comparison = { method: 'rowversion', why: 'dbo.T has the rowversion column V', mapChanged: false } as const;
-    const watch = createPlanWatch({ sample: 3, showValues: false, bodiless: new Set() });
+    const watch = createPlanWatch({ sample: 3, showValues: false });
     const document = watch.document(dryRun([dryEntity({ read: 3, tracked: 3, comparison })]));
     assertGolden('plan-quiet-60', planText(document, { columns: 60, colour: false }));
   });
   it('of no entity says so', () => {
-    const watch = createPlanWatch({ sample: 3, showValues: false, bodiless: new Set() });
+    const watch = createPlanWatch({ sample: 3, showValues: false });
     assert.match(planText(watch.document(dryRun([], 130)), { colour: false }), /^No entity was read\.$/m);
   });
 
@@ -69,7 +69,7 @@ describe('the plan as text', () => {
         fc.dictionary(text, text, { maxKeys: 3 }),
         fc.integer({ min: 40, max: 200 }),
         (list, message, payload, columns) => {
-          const watch = createPlanWatch({ sample: 1, showValues: true, bodiless: new Set() });
+          const watch = createPlanWatch({ sample: 1, showValues: true });
           for (const { entity } of list) {
             watch.observer.planned?.(entity, batchOf('upsert', { [message]: JSON.stringify(payload) }));
             watch.observer.warning?.(entity, message);
