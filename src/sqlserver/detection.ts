@@ -31,8 +31,9 @@ export async function chooseDetection(
     case 'hash':
       return { why: CONFIGURED };
     case 'modifiedAt': {
-      const { name } = await timeColumn(session, entity, entity.detection.column ?? '');
-      return { incremental: { method, column: name }, why: CONFIGURED };
+      const column = entity.detection.column ?? '';
+      await timeColumn(session, entity, column);
+      return { incremental: { method, column }, why: CONFIGURED };
     }
     case 'rowversion':
       return {
@@ -145,7 +146,7 @@ async function configuredRowversion(session: Session, connection: string, entity
   }
   const obstacle = await rowversionObstacle(session, connection);
   if (obstacle !== undefined) throw noRowversion(entity, obstacle);
-  return description.colName;
+  return column;
 }
 
 function noRowversion(

@@ -7,7 +7,7 @@ import { createLogDatabase } from '../../src/sqlserver/log-database.ts';
 import { migrate } from '../../src/sqlserver/migrate.ts';
 import { createPool, type Pool } from '../../src/sqlserver/pool.ts';
 import type { FaultPolicy } from '../../src/sqlserver/repeat.ts';
-import { createSource } from '../../src/sqlserver/source.ts';
+import { createSource, type SourceEntity } from '../../src/sqlserver/source.ts';
 import type { ConnectionSettings } from '../../src/sync/connection.ts';
 import type { Batch, Comparison, DeadLetter, Ledger, Outcome, RunSummary } from '../../src/sync/ports.ts';
 import { itOnStandIn, useSqlServer } from '../support/sqlserver.ts';
@@ -399,7 +399,11 @@ describe('among faults', () => {
   });
 
   describe('a source', () => {
-    const entity = { name: 'Rows', source: { connection: 'log', table: 'dbo.SourceRows', key: ['Id'] } } as const;
+    const entity: SourceEntity = {
+      name: 'Rows',
+      source: { connection: 'log', table: 'dbo.SourceRows', key: ['Id'] },
+      detection: { method: 'hash', overlapMinutes: 0 },
+    };
 
     before(async () => {
       await server.execute('log', 'CREATE TABLE dbo.SourceRows (Id int NOT NULL PRIMARY KEY, Name nvarchar(20) NULL)');
