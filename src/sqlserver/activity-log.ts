@@ -8,6 +8,11 @@ import { cut, guid, int, nvarchar, type Parameter } from './parameters.ts';
 import { type ColumnDescription, MAX_LENGTH, type Session } from './session.ts';
 import { activity, columnsOf } from './tracking.ts';
 
+/** What tells the rows of this tool from those of others. */
+export const APPLICATION_NAME = 'tamhr-sync';
+/** LogCategory of batch outcomes, from whichever job. */
+export const LOG_CATEGORY = 'DataSync';
+
 /** A column of TB_R_Log. */
 interface LogColumn {
   /** In characters, for char and varchar in bytes; Infinity for (max) and for what is no text. */
@@ -74,10 +79,10 @@ function textValue(name: string, column: LogColumn | undefined): string {
 function entryTexts(entry: LogEntry, length: number): Record<string, string | null> {
   const { entity, host, batch, outcome } = entry;
   return {
-    ApplicationName: 'tamhr-sync',
-    ApplicationModule: 'tamhr-sync',
+    ApplicationName: APPLICATION_NAME,
+    ApplicationModule: APPLICATION_NAME,
     LogID: batch.id,
-    LogCategory: 'DataSync',
+    LogCategory: LOG_CATEGORY,
     Activity: activity(entity),
     IPHostName: host,
     Status: outcome.state === 'accepted' ? 'Success' : 'Failure',

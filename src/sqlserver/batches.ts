@@ -1,9 +1,10 @@
 /** TB_R_SYNC_BATCH, a statement a function: how a batch is stored, kept, ended and read again. ledger.ts has the transactions. */
-import type { Batch, Doubt, Operation, Outcome, UnresolvedBatch } from '../sync/ports.ts';
+import type { BatchRecord, UnresolvedKeys } from '../sync/ledger-store.ts';
+import type { Batch, Doubt, Operation, Outcome, Row, UnresolvedBatch } from '../sync/ports.ts';
 import { reasonOf, totalDurationMs } from './activity-log.ts';
 import { binary, blob, guid, int, nvarchar, type Parameter, type Parameters } from './parameters.ts';
 import type { Session } from './session.ts';
-import { type StoredBatch, unpackBatch } from './stored-batch.ts';
+import { type StoredBatch, unpackBatch, unpackKeys } from './stored-batch.ts';
 import { placeholders } from './tracking.ts';
 
 /** Whose batch a row is. */
@@ -107,5 +108,39 @@ export async function readUnresolved(session: Session, id: string): Promise<Unre
     batch: await unpackBatch(id, operation, { body, rowKeys, bodyHash }),
     createdAt,
     doubt: { refusedRuns: refusedRuns ?? 0, serverErrorRuns: serverErrorRuns ?? 0 },
+  };
+}
+
+const RECORD_COLUMNS = 'BatchId, RunId, Operation, State, CreatedAt, SettledAt, HttpStatus';
+
+/** Undefined where there is none. */
+export async function readBatchRecord(session: Session, id: string): Promise<BatchRecord | undefined> {
+  const { rows } = await session.query(`SELECT ${RECORD_COLUMNS} FROM dbo.TB_R_SYNC_BATCH WHERE BatchId = @batch`, {
+    batch: guid(id),
+  });
+  return rows[0] && recordOf(rows[0]);
+}
+
+/** Undefined where it is no longer `sending`. Throws SyncError LOG_DATABASE_REFUSED where its keys are damaged. */
+export async function readUnresolvedKeys(session: Session, id: string): Promise<UnresolvedKeys | undefined> {
+  const { rows } = await session.query(
+    `SELECT RowKeys, ${RECORD_COLUMNS} FROM dbo.TB_R_SYNC_BATCH WHERE BatchId = @batch AND State = N'sending'`,
+    { batch: guid(id) },
+  );
+  const [row] = rows;
+  if (row === undefined) return undefined;
+  const [rowKeys, ...record] = row;
+  return { record: recordOf(record), keys: await unpackKeys(id, rowKeys as Uint8Array | null) };
+}
+
+function recordOf([id, runId, operation, state, createdAt, settledAt = null, httpStatus = null]: Row): BatchRecord {
+  return {
+    id: id as string,
+    runId: runId as string,
+    operation: operation as Operation,
+    state: state as string,
+    createdAt: createdAt as Date,
+    ...(settledAt !== null && { settledAt: settledAt as Date }),
+    ...(httpStatus !== null && { httpStatus: httpStatus as number }),
   };
 }

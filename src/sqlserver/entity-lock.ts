@@ -212,7 +212,8 @@ async function giveUpOwnership(session: Session, entityType: string, runId: stri
   );
 }
 
-async function readHolder(session: Session, entityType: string): Promise<LockHolder> {
+/** Which run TB_R_SYNC_ENTITY names; one that died without giving the lock up stays named until the next. */
+export async function readHolder(session: Session, entityType: string): Promise<LockHolder> {
   const { rows } = await session.query(
     `SELECT e.OwnerRunId, r.Host, r.ProcessId, e.LockedAt
      FROM dbo.TB_R_SYNC_ENTITY AS e LEFT JOIN dbo.TB_R_SYNC_RUN AS r ON r.RunId = e.OwnerRunId

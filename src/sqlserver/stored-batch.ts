@@ -52,16 +52,34 @@ export async function unpackBatch(
     if (packed === null || rowKeys === null || bodyHash === null) throw new Error('Body or RowKeys is NULL');
     const body = await decompress(packed);
     if (!sha256(body).equals(bodyHash)) throw new Error('BodyHash differs');
-    const { keys, hashes, offsets } = JSON.parse((await decompress(rowKeys)).toString()) as RowKeys;
+    const { keys, hashes, offsets } = await unpackRowKeys(rowKeys);
     return { id, operation, keys, hashes: Buffer.from(hashes, 'base64'), offsets: Uint32Array.from(offsets), body };
   } catch (error) {
-    throw new SyncError(
-      'LOG_DATABASE_REFUSED',
-      `Batch ${id} in TB_R_SYNC_BATCH is damaged: its body or keys are not what was stored.`,
-      "Find out from the receiver whether it took the batch; with State 'refused' in that row, its rows are sent anew.",
-      { cause: error },
-    );
+    throw damaged(id, error);
   }
+}
+
+/** The keys alone. Throws SyncError LOG_DATABASE_REFUSED where they are not what was stored. */
+export async function unpackKeys(id: string, rowKeys: Uint8Array | null): Promise<readonly string[]> {
+  try {
+    if (rowKeys === null) throw new Error('RowKeys is NULL');
+    return (await unpackRowKeys(rowKeys)).keys;
+  } catch (error) {
+    throw damaged(id, error);
+  }
+}
+
+async function unpackRowKeys(rowKeys: Uint8Array): Promise<RowKeys> {
+  return JSON.parse((await decompress(rowKeys)).toString()) as RowKeys;
+}
+
+function damaged(id: string, cause: unknown): SyncError {
+  return new SyncError(
+    'LOG_DATABASE_REFUSED',
+    `Batch ${id} in TB_R_SYNC_BATCH is damaged: its body or keys are not what was stored.`,
+    "Find out from the receiver whether it took the batch; with State 'refused' in that row, its rows are sent anew.",
+    { cause },
+  );
 }
 
 function sha256(bytes: Uint8Array): Buffer {

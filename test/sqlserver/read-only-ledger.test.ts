@@ -10,7 +10,7 @@ import { deletionOf, entityNamed, hashOf, ownedLedger, settingsOf, USERS, useSer
 const COLUMNS = [
   { name: 'EntityType', type: TYPES.NVarChar, length: 100, nullable: false },
   { name: 'EntityId', type: TYPES.NVarChar, length: 255, nullable: false },
-  { name: 'SyncTimestamp', type: TYPES.DateTime2, nullable: false },
+  { name: 'SyncTimestamp', type: TYPES.DateTime2, scale: 7, nullable: false },
   { name: 'RowHash', type: TYPES.Binary, length: 16, nullable: true },
 ];
 
