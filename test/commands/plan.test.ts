@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
 import { before, describe, it } from 'node:test';
+import { main } from '../../src/cli.ts';
 import type { PlanDocument, PlannedEntity } from '../../src/report/plan-json.ts';
 import { assertMeetsSchema } from '../report/schema.ts';
+import { Screen } from '../report/screen.ts';
 import { type Job, useJob } from '../support/job.ts';
 import { type TestSqlServer, useSqlServer } from '../support/sqlserver.ts';
 
@@ -116,6 +119,15 @@ describe('a plan', () => {
     assert.match(stdout, /\nEventsCalendar\n/);
     assert.ok(!stdout.includes('Renamed'));
     assert.doesNotMatch(stderr, /Users: /);
+  });
+
+  it('on a terminal draws how far it is on stderr, and nothing else there', async () => {
+    const [stdout, stderr] = [new Screen(60), new Screen(60)];
+    const io = { stdout, stderr, env: { ...job.env, NO_COLOR: '1' }, cwd: job.folder, signals: new EventEmitter() };
+    assert.equal(await main(['plan', '--entity', 'Users'], io), 0);
+    assert.match(stdout.text, /^What a run would send now/);
+    assert.match(stderr.text, /^Users \[=+\] 49 rows, .*done, /m);
+    assert.doesNotMatch(stderr.text, / info | warn /);
   });
 
   it('tells when the mapping has changed, and what that would send', async () => {
