@@ -59,11 +59,15 @@ interface FoundRun {
   readonly summary?: RunSummary;
 }
 
+/** Counts that summaries of the first versions lack: all changes were new then. */
+const LATER_COUNTS = { changed: 0, deletions: 0, deleted: 0, heldDeletions: 0, hashesTaken: 0, bytes: 0 };
+
 /** A summary that somebody damaged is none: status must work all the same. */
 function parsedSummary(json: string | null): RunSummary | undefined {
   try {
     const summary = json === null ? undefined : JSON.parse(json);
-    return Array.isArray(summary?.entities) ? summary : undefined;
+    if (!Array.isArray(summary?.entities)) return undefined;
+    return { ...summary, entities: summary.entities.map((entity: EntitySummary) => ({ ...LATER_COUNTS, ...entity })) };
   } catch {
     return undefined;
   }
@@ -260,19 +264,20 @@ function summaryOf(entity: EntityIdentity, summary: RunSummary | undefined): Ent
 }
 
 /** By run, for the runs that ended without a summary. */
-async function countBatches(session: Session, entityType: Parameters): Promise<ReadonlyMap<string, RunCounts>> {
+async function countBatches(session: Session, entityType: Parameters): Promise<ReadonlyMap<string, Counts>> {
   const { rows } = await session.query(
-    `SELECT b.RunId, b.State, COUNT(*), SUM(b.RowsInBatch)
+    `SELECT b.RunId, b.State, b.Operation, COUNT(*), SUM(b.RowsInBatch)
      FROM dbo.TB_R_SYNC_BATCH AS b INNER JOIN dbo.TB_R_SYNC_RUN AS r ON r.RunId = b.RunId
      WHERE b.EntityType = @entityType AND r.Summary IS NULL
-     GROUP BY b.RunId, b.State`,
+     GROUP BY b.RunId, b.State, b.Operation`,
     entityType,
   );
-  const counts = new Map<string, RunCounts>();
-  for (const [run, state, batches, count] of rows as [string, string, number, number][]) {
-    const more: RunCounts = {
+  const counts = new Map<string, Counts>();
+  for (const [run, state, operation, batches, count] of rows as [string, string, string, number, number][]) {
+    const more: Counts = {
       ...sum([]),
       ...(state === 'accepted' && { rowsAccepted: count, batchesAccepted: batches }),
+      ...(state === 'accepted' && operation === 'delete' && { rowsDeleted: count }),
       ...(state === 'refused' && { rowsRefused: count, batchesRefused: batches }),
       ...(state === 'sending' && { rowsUnresolved: count, batchesUnresolved: batches }),
     };
@@ -281,7 +286,17 @@ async function countBatches(session: Session, entityType: Parameters): Promise<R
   return counts;
 }
 
-function countsOf(summary: EntitySummary): RunCounts {
+/** What `status` shows of a run's changes, too. Of a run without a summary nobody knows which rows were new. */
+interface Counts extends RunCounts {
+  /** Of the rows to send: tracked before, and changed since. */
+  readonly rowsChanged: number;
+  /** Of the accepted rows: deletions. */
+  readonly rowsDeleted: number;
+  /** Gone from the source, and not deleted at the destination. */
+  readonly deletionsHeld: number;
+}
+
+function countsOf(summary: EntitySummary): Counts {
   return {
     rowsAccepted: summary.accepted,
     rowsRefused: summary.refused,
@@ -290,11 +305,14 @@ function countsOf(summary: EntitySummary): RunCounts {
     batchesRefused: summary.batches.refused,
     batchesUnresolved: summary.batches.unresolved,
     newDeadLetters: summary.newDeadLetters,
+    rowsChanged: summary.changed,
+    rowsDeleted: summary.deleted,
+    deletionsHeld: summary.heldDeletions,
   };
 }
 
-function sum(counts: readonly RunCounts[]): RunCounts {
-  const total = (name: keyof RunCounts) => counts.reduce((before, count) => before + count[name], 0);
+function sum(counts: readonly Counts[]): Counts {
+  const total = (name: keyof Counts) => counts.reduce((before, count) => before + count[name], 0);
   return {
     rowsAccepted: total('rowsAccepted'),
     rowsRefused: total('rowsRefused'),
@@ -303,6 +321,9 @@ function sum(counts: readonly RunCounts[]): RunCounts {
     batchesRefused: total('batchesRefused'),
     batchesUnresolved: total('batchesUnresolved'),
     newDeadLetters: total('newDeadLetters'),
+    rowsChanged: total('rowsChanged'),
+    rowsDeleted: total('rowsDeleted'),
+    deletionsHeld: total('deletionsHeld'),
   };
 }
 

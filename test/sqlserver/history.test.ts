@@ -8,7 +8,7 @@ import { createPool } from '../../src/sqlserver/pool.ts';
 import type { EntityHistory } from '../../src/sync/history.ts';
 import type { EntityIdentity, EntitySummary, Ledger, LogDatabase, Outcome } from '../../src/sync/ports.ts';
 import { emptyTally } from '../../src/sync/tally.ts';
-import { batchOf, entityNamed, settingsOf, USERS, useServerAndPool } from './fixture.ts';
+import { batchOf, deletionOf, entityNamed, settingsOf, USERS, useServerAndPool } from './fixture.ts';
 
 const ACCEPTED: Outcome = { state: 'accepted', attempts: [{ startedAt: new Date(), durationMs: 10, status: 200 }] };
 const REFUSED: Outcome = {
@@ -111,6 +111,9 @@ describe('the history', () => {
       },
       summaryOf(entity, {
         accepted: 2,
+        changed: 4,
+        deleted: 1,
+        heldDeletions: 5,
         refused: 1,
         newDeadLetters: 1,
         batches: { pending: 2, accepted: 1, refused: 1, unresolved: 0, split: 0 },
@@ -130,12 +133,39 @@ describe('the history', () => {
       batchesRefused: 1,
       batchesUnresolved: 0,
       newDeadLetters: 1,
+      rowsChanged: 4,
+      rowsDeleted: 1,
+      deletionsHeld: 5,
     });
     assert.equal(history.lastError?.text, 'HTTP 500: no');
     assert.equal(history.lastError.httpStatus, 500);
     assert.ok(history.lastSuccessAt && Math.abs(Date.now() - history.lastSuccessAt.getTime()) < 60_000);
     assert.equal(history.lastGoodRunAt, undefined);
     assert.equal(history.lockedSince, undefined);
+  });
+
+  it('reads the summaries of versions that only sent new rows', async () => {
+    const entity = entityNamed('Early');
+    const { changed, deletions, deleted, heldDeletions, hashesTaken, bytes, ...early } = summaryOf(entity, {
+      accepted: 3,
+    });
+    assert.equal(changed + deletions + deleted + heldDeletions + hashesTaken + bytes, 0);
+    await run(entity, async () => {}, early as EntitySummary);
+    const { lastRun } = await historyOf(entity);
+    for (const counts of [lastRun?.counts, lastRun?.run.counts]) {
+      assert.deepEqual(counts, {
+        rowsAccepted: 3,
+        rowsRefused: 0,
+        rowsUnresolved: 0,
+        batchesAccepted: 0,
+        batchesRefused: 0,
+        batchesUnresolved: 0,
+        newDeadLetters: 0,
+        rowsChanged: 0,
+        rowsDeleted: 0,
+        deletionsHeld: 0,
+      });
+    }
   });
 
   it('counts a run with nothing to send as good', async () => {
@@ -222,12 +252,15 @@ describe('the history', () => {
       const batch = batchOf(['a', 'b']);
       await ledger.reserve(batch);
       await ledger.settle(batch, ACCEPTED, []);
+      const deletion = deletionOf(['b']);
+      await ledger.reserve(deletion);
+      await ledger.settle(deletion, ACCEPTED, []);
       await ledger.reserve(left);
     });
     const history = await historyOf(entity);
     assert.equal(history.lastRun?.run.runId, runId);
     assert.equal(history.lastRun.state, undefined);
-    assert.equal(history.lastRun.counts.rowsAccepted, 2);
+    assert.partialDeepStrictEqual(history.lastRun.counts, { rowsAccepted: 3, rowsDeleted: 1 });
     assert.deepEqual([history.lastRun.counts.rowsUnresolved, history.lastRun.counts.batchesUnresolved], [2, 1]);
     const [unresolved] = history.unresolved;
     assert.deepEqual([unresolved?.batchId, unresolved?.rows, unresolved?.runsTried], [left.id, 2, 1]);

@@ -273,22 +273,32 @@ describe('the log database', () => {
       for (const [match, table] of [
         [/INSERT INTO dbo\.TB_R_Log/, 'TB_R_Log'],
         [/INSERT INTO dbo\.TB_R_SYNC_TRACKING/, 'TB_R_SYNC_TRACKING'],
+        [/DELETE t FROM .*dbo\.TB_R_SYNC_TRACKING/s, 'TB_R_SYNC_TRACKING'],
         [/UPDATE dbo\.TB_R_SYNC_BATCH/, 'TB_R_SYNC_BATCH'],
         [/DELETE f FROM dbo\.TB_R_SYNC_FAILURE/, 'TB_R_SYNC_FAILURE'],
         [/INSERT INTO dbo\.TB_R_SYNC_FAILURE/, 'TB_R_SYNC_FAILURE'],
       ] as const) {
         const database = await open();
         const fault = server.faults.add({ match, action: { error: 229, message: 'The permission was denied.' } });
-        await assert.rejects(database.lock(entityNamed('Denied'), randomUUID()), {
+        const entity = { ...entityNamed('Denied'), deleted: { url: 'http://127.0.0.1/deleted' } };
+        await assert.rejects(database.lock(entity, randomUUID()), {
           code: 'LOG_DATABASE_REFUSED',
           message: new RegExp(`dbo\\.${table} takes no row of Denied \\(error 229`),
           hint: /granted/,
         });
         fault.remove();
-        const lock = await database.lock(entityNamed('Denied'), randomUUID());
+        const lock = await database.lock(entity, randomUUID());
         isLock(lock);
         await database.close();
       }
+    });
+
+    itOnStandIn('also where no row may be deleted, if it has no deletions', async () => {
+      const database = await open();
+      const fault = server.faults.add({ match: /DELETE t FROM/, action: { error: 229 } });
+      isLock(await database.lock(entityNamed('Undeleted'), randomUUID()));
+      fault.remove();
+      await database.close();
     });
   });
 
@@ -325,6 +335,8 @@ describe('a log database that was not migrated', () => {
     assert.deepEqual(await ledger.find(['none', String(EntityId)]), [{ index: 1, key: EntityId }]);
     assert.deepEqual(await ledger.findDeadLetters([String(EntityId)]), []);
     assert.equal(await ledger.maxBatchRows(), undefined);
+    assert.equal((await ledger.page(undefined, 1)).length, 1);
+    assert.deepEqual(await ledger.comparison(), {});
   });
 
   it('where even the ledger is missing, is the wrong one', async (t) => {

@@ -135,7 +135,7 @@ describe('migrating a log database of the first release', () => {
       )
     ).map((column) => Object.values(column).join(' '));
 
-  it('keeps its rows and adds the columns that a delivery in doubt needs', async () => {
+  it('keeps its rows and adds the columns that a delivery in doubt and a watermark need', async () => {
     const [first] = await loadMigrations();
     const client = await server.connect('log');
     for (const batch of splitBatches(printableScript(first ? [first] : []))) await client.batch(batch);
@@ -149,6 +149,7 @@ describe('migrating a log database of the first release', () => {
     );
     const batches = await columnsOf('TB_R_SYNC_BATCH');
     const failures = await columnsOf('TB_R_SYNC_FAILURE');
+    const entities = await columnsOf('TB_R_SYNC_ENTITY');
     const result = await migrate(await settingsOf(server.connectionString('log')), { check: false });
     assert.equal(result.version, 1);
     assert.deepEqual(await columnsOf('TB_R_SYNC_BATCH'), [
@@ -158,6 +159,7 @@ describe('migrating a log database of the first release', () => {
       'ServerErrorRuns int YES',
     ]);
     assert.deepEqual(await columnsOf('TB_R_SYNC_FAILURE'), [...failures, 'RunId uniqueidentifier YES']);
+    assert.deepEqual(await columnsOf('TB_R_SYNC_ENTITY'), [...entities, 'WatermarkSourceHash binary YES']);
     assert.deepEqual(await server.query('log', 'SELECT EntityId, RunId FROM dbo.TB_R_SYNC_FAILURE'), [
       { EntityId: '1', RunId: null },
     ]);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { packBatch, unpackBatch } from '../../src/sqlserver/stored-batch.ts';
+import { packBatch, unpackBatch, unpackKeys } from '../../src/sqlserver/stored-batch.ts';
 import { batchOf } from './fixture.ts';
 
 describe('a stored batch', () => {
@@ -46,6 +46,13 @@ describe('a stored batch', () => {
       });
     });
   }
+
+  it('gives its keys without its body, and is refused where they are not there', async () => {
+    const batch = batchOf(['a', '三😀']);
+    const { rowKeys } = await packBatch(batch);
+    assert.deepEqual(await unpackKeys(batch.id, rowKeys), batch.keys);
+    await assert.rejects(unpackKeys(batch.id, null), { code: 'LOG_DATABASE_REFUSED', message: new RegExp(batch.id) });
+  });
 
   it('is refused where its body is another one of the same kind', async () => {
     const batch = batchOf(['a']);
