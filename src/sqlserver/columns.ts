@@ -18,9 +18,10 @@ export interface SourceColumn extends Column {
   readonly key?: KeyType;
   /**
    * The parameter that no value stored at `time` (its UTC fields are the wall clock in the column; of datetimeoffset the
-   * instant) or later is below: rounded down to what the column can hold. Absent where the column holds no date.
+   * instant) or later is below: rounded down to what the column can hold. Undefined where hardly any value that the column
+   * can hold is below. Absent where the column holds no date.
    */
-  readonly since?: (time: Date) => Parameter;
+  readonly since?: (time: Date) => Parameter | undefined;
   /** Of char and varchar alone, where the driver knows it. */
   readonly codePage?: string;
 }
@@ -43,7 +44,7 @@ interface TypeFacts {
   readonly select?: (quoted: string) => string;
   readonly cell?: (value: Cell) => Cell;
   readonly key?: KeyType;
-  readonly since?: (time: Date) => Parameter;
+  readonly since?: (time: Date) => Parameter | undefined;
 }
 
 /** Undefined for a type that cannot be read, such as sql_variant. */
@@ -193,7 +194,7 @@ function shortestReal(value: number): number {
 }
 
 /**
- * datetime holds three-hundredths of a second, so that each hundredth is exact; smalldatetime whole minutes. Their first days: https://learn.microsoft.com/sql/t-sql/data-types/datetime-transact-sql and
+ * datetime holds 300ths of a second, so that hundredths are exact; smalldatetime whole minutes. Their first days: https://learn.microsoft.com/sql/t-sql/data-types/datetime-transact-sql and
  * https://learn.microsoft.com/sql/t-sql/data-types/smalldatetime-transact-sql
  */
 function datetime(bytes: number): TypeFacts {
@@ -202,22 +203,26 @@ function datetime(bytes: number): TypeFacts {
     : { kind: 'datetime', sqlType: 'datetime', since: sinceOf('DateTime', 10, Date.UTC(1753, 0, 1)) };
 }
 
-function sinceScaled(type: ParameterType, scale = 7): (time: Date) => Parameter {
+function sinceScaled(type: ParameterType, scale = 7): (time: Date) => Parameter | undefined {
   return sinceOf(type, 10 ** Math.max(3 - scale, 0), FIRST_DAY_MS, scale);
 }
 
-/** The server rounds what it stores, down as well as up: to the nearest of `unitMs`. Nothing is before `firstMs`. */
+/**
+ * The server rounds what it stores, down as well as up: to the nearest of `unitMs`. `firstMs` is the first time that the type
+ * has. What is within a day of it the driver refuses in some zones of this machine, since it looks at the local year
+ * (https://github.com/tediousjs/tedious/blob/master/src/request.ts, validateParameters).
+ */
 function sinceOf(
   type: ParameterType,
   unitMs: number,
   firstMs = FIRST_DAY_MS,
   scale?: number,
-): (time: Date) => Parameter {
-  return (time) => ({
-    type,
-    value: new Date(Math.max(Math.floor(time.getTime() / unitMs) * unitMs, firstMs)),
-    ...(scale !== undefined && { scale }),
-  });
+): (time: Date) => Parameter | undefined {
+  return (time) => {
+    const since = Math.floor(time.getTime() / unitMs) * unitMs;
+    if (since < firstMs + DAY_MS) return undefined;
+    return { type, value: new Date(since), ...(scale !== undefined && { scale }) };
+  };
 }
 
 function text(name: string, type: ParameterType, length: number): TypeFacts {

@@ -80,14 +80,15 @@ function isTimeColumn(column: SourceColumn): column is TimeColumn {
 
 /**
  * A time in the future, such as a typing error's 2099, would hide all changes until then, so the watermark never passes the
- * server's clock. Nobody knows whether the column holds local times or UTC: the later of the two is no harm.
+ * server's clock. Nobody knows whether the column holds local times, UTC or some of both. By the later of the two clocks the
+ * changes of hours would be missed in a column of the other; by the earlier, rows of so many hours are compared once more.
  */
 async function latestTime(session: Session, entity: SourceEntity, name: string): Promise<Watermark | undefined> {
   const { kind } = await timeColumn(session, entity, name);
   const { rows } = await session.query(latestStatement(entity, name));
   const [latest, local, utc] = rows[0] as readonly [Date | null, Date, Date];
   if (latest === null) return undefined;
-  const clock = kind === 'datetimeoffset' ? utc.getTime() : Math.max(local.getTime(), utc.getTime());
+  const clock = kind === 'datetimeoffset' ? utc.getTime() : Math.min(local.getTime(), utc.getTime());
   return encodeTime(new Date(Math.min(latest.getTime(), clock)));
 }
 

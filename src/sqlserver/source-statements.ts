@@ -59,11 +59,14 @@ export function sinceRowversion({ column, from }: Since): Predicate {
   return { sql: `${quoteName(column)} >= @since`, parameters: { since: binary(from, ROWVERSION_BYTES) } };
 }
 
-/** Rows whose time is `overlapMinutes` before the watermark or later; those without a time may have been changed at any. */
-export function sinceTime({ column, from }: Since, time: TimeColumn, overlapMinutes: number): Predicate {
+/**
+ * Rows whose time is `overlapMinutes` before the watermark or later; those without a time may have been changed at any.
+ * Undefined where that is so early that all rows are meant.
+ */
+export function sinceTime({ column, from }: Since, time: TimeColumn, overlapMinutes: number): Predicate | undefined {
   const name = quoteName(column);
-  const since = new Date(decodeTime(from).getTime() - overlapMinutes * 60_000);
-  return { sql: `(${name} >= @since OR ${name} IS NULL)`, parameters: { since: time.since(since) } };
+  const since = time.since(new Date(decodeTime(from).getTime() - overlapMinutes * 60_000));
+  return since && { sql: `(${name} >= @since OR ${name} IS NULL)`, parameters: { since } };
 }
 
 type Since = NonNullable<PageFilter['since']>;

@@ -50,7 +50,7 @@ export function createSource(pool: Pool, entity: SourceEntity, columns?: readonl
     return described();
   }
 
-  async function predicateOf(since: NonNullable<PageFilter['since']>): Promise<Predicate> {
+  async function predicateOf(since: NonNullable<PageFilter['since']>): Promise<Predicate | undefined> {
     if (since.method === 'rowversion') return sinceRowversion(since);
     return sinceTime(since, await time(since.column), entity.detection.overlapMinutes);
   }

@@ -67,9 +67,12 @@ describe('a source column', () => {
     ['DateTimeN', 4, '1900-01-01T00:00:00.000Z'],
     ['Date', 3, '0001-01-01T00:00:00.000Z'],
   ] as const) {
-    it(`of the driver's type ${type} with ${dataLength} bytes is never asked for times before its first day`, () => {
-      const parameter = sourceColumn(described(type, { dataLength }))?.since?.(new Date('-000005-01-01T00:00:00Z'));
-      assert.deepEqual(parameter?.value, new Date(first));
+    it(`of the driver's type ${type} with ${dataLength} bytes is asked for all times on its first day and before`, () => {
+      const since = sourceColumn(described(type, { dataLength }))?.since;
+      const second = new Date(Date.parse(first) + 24 * 60 * 60_000);
+      assert.equal(since?.(new Date('-000005-01-01T00:00:00Z')), undefined);
+      assert.equal(since?.(new Date(second.getTime() - 1)), undefined);
+      assert.deepEqual(since?.(second)?.value, second);
     });
   }
 

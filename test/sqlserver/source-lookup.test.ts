@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { TYPES } from 'tedious';
 import { createPool } from '../../src/sqlserver/pool.ts';
 import { createSource } from '../../src/sqlserver/source.ts';
+import { isDuplicateKey } from '../../src/sqlserver/statement-error.ts';
 import type { SourceConfig } from '../../src/sync/entity.ts';
 import type { Cell, PageFilter, Row, RowShape, Source } from '../../src/sync/ports.ts';
 import { itOnStandIn } from '../support/sqlserver.ts';
@@ -42,7 +43,7 @@ describe('a source, by keys', () => {
       ['-9223372036854775808', '9007199254740993'],
       ['9007199254740992'],
     ],
-    ['date', ["'0001-01-01'", "'2026-11-25'"], [date('0001-01-01'), date('2026-11-25')], [date('9999-12-31')]],
+    ['date', ["'0002-01-01'", "'2026-11-25'"], [date('0002-01-01'), date('2026-11-25')], [date('9999-12-31')]],
     [
       'uniqueidentifier',
       ["'3F2504E0-4F89-41D3-9A0C-0305E82C3301'", "'00000000-0000-0000-0000-000000000001'"],
@@ -230,7 +231,9 @@ describe('a source, by keys', () => {
           await run('DELETE FROM dbo.AnyPair');
           for (const row of rows) {
             // Those that the server holds equal to one that is there are no rows of this table.
-            await insert('dbo.AnyPair', [row]).catch(() => undefined);
+            await insert('dbo.AnyPair', [row]).catch((error: unknown) =>
+              assert.ok(isDuplicateKey(error), String(error)),
+            );
           }
           const found = await lookup(
             source,
