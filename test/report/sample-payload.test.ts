@@ -50,7 +50,7 @@ describe('a sample payload', () => {
     const value = fc.oneof(
       fc.string({ minLength: 4 }),
       fc.integer({ min: 1000 }),
-      fc.double({ min: 1000, noNaN: true }),
+      fc.double({ min: 1000, noNaN: true, noDefaultInfinity: true }),
     );
     fc.assert(
       fc.property(fc.array(value, { maxLength: 5 }), (values) => {
