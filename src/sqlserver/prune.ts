@@ -30,7 +30,7 @@ const BATCHES: History = {
 const RUNS: History = {
   table: 'dbo.TB_R_SYNC_RUN',
   condition: `COALESCE(FinishedAt, DATEADD(day, 1, StartedAt)) < @before
-    AND NOT EXISTS (SELECT 1 FROM dbo.TB_R_SYNC_ENTITY AS e WHERE e.OwnerRunId = dbo.TB_R_SYNC_RUN.RunId)`,
+    AND NOT EXISTS (SELECT 1 FROM dbo.TB_R_SYNC_ENTITY AS e WHERE e.OwnerRunId = TB_R_SYNC_RUN.RunId)`,
 };
 
 /**
