@@ -12,6 +12,7 @@ if (major >= 24 || (major === 22 && minor >= 19)) {
   process.exitCode = await main(process.argv.slice(2), {
     stdout: process.stdout,
     stderr: process.stderr,
+    stdin: () => process.stdin,
     env: process.env,
     cwd: process.cwd(),
     signals: process,

@@ -94,7 +94,7 @@ function redacting(stream: TextStream, redactor: Redactor): TextStream {
     get columns() {
       return stream.columns;
     },
-    write: (text) => stream.write(redactor.redact(text)),
+    write: (text, written) => stream.write(redactor.redact(text), written),
   };
 }
 

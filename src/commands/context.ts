@@ -1,11 +1,13 @@
 /** What every command gets: the outside world (Io), the loaded configuration, and the way to set the exit code. */
 import type { EventEmitter } from 'node:events';
+import type { Readable } from 'node:stream';
 import type { Config } from '../config/config.ts';
 import type { Redactor } from '../log/redact.ts';
 
 /** A text stream of the process. `columns` is the terminal's width, absent where it is none. */
 export interface TextStream {
-  write(text: string): void;
+  /** `written` is called once the text has left the process, or cannot: with the error. */
+  write(text: string, written?: (error?: Error | null) => void): void;
   readonly isTTY: boolean;
   readonly columns?: number | undefined;
 }
@@ -16,6 +18,8 @@ export interface Io {
   readonly stdout: TextStream;
   /** Log, progress, warnings and errors. */
   readonly stderr: TextStream;
+  /** Standard input, which is opened when this is called. */
+  readonly stdin?: () => Readable & { readonly isTTY?: boolean };
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   /** Emits SIGINT, SIGTERM, SIGHUP and SIGBREAK as `process` does. */

@@ -10,7 +10,8 @@ export async function readText(path: string): Promise<string> {
   return new TextDecoder(encodingOf(bytes), { fatal: true }).decode(bytes);
 }
 
-function encodingOf(bytes: Uint8Array): string {
+/** Which encoding a text that begins with these bytes has, as TextDecoder names it. */
+export function encodingOf(bytes: Uint8Array): string {
   if (bytes[0] === 0xff && bytes[1] === 0xfe) return 'utf-16le';
   if (bytes[0] === 0xfe && bytes[1] === 0xff) return 'utf-16be';
   return 'utf-8';

@@ -133,21 +133,24 @@ async function sendMissing(options: DeletionOptions): Promise<void> {
   }
 }
 
-interface MissingPage {
+/** A page of the ledger: which of its keys the source does not have. */
+export interface MissingPage {
   readonly missing: readonly { readonly key: string; readonly cells: Row }[];
   /** Keys that no row of this source can have. */
   readonly unreadable: readonly string[];
 }
 
 /** Walks through the ledger; a key that the server holds equal to a row's is not missing. */
-async function* missingPages({
+export async function* missingPages({
   source,
   ledger,
   keyColumns,
   held,
   stopCause,
   abort,
-}: DeletionOptions): AsyncGenerator<MissingPage> {
+}: Pick<DeletionOptions, 'source' | 'keyColumns' | 'held' | 'stopCause' | 'abort'> & {
+  readonly ledger: Pick<ReadOnlyLedger, 'page'>;
+}): AsyncGenerator<MissingPage> {
   let after: string | undefined;
   while (stopCause() === undefined) {
     const page = await ledger.page(after, PAGE_KEYS);

@@ -6,7 +6,8 @@
 /**
  * Stable codes, in the groups that exit-codes.ts knows: USAGE 64, CONFIG and SECRET 78, LOG_DATABASE and SOURCE (69 when
  * every entity fails so), LOCK_HELD (75 when every entity is locked). LOCK_LOST: the lock's connection was closed, or
- * another run has taken over. DESTINATION_REFUSED: an answer that no batch of the entity would change.
+ * another run has taken over. DESTINATION_REFUSED: an answer that no batch of the entity would change. OUTPUT_FAILED: what
+ * a command prints could not be written.
  */
 export type ErrorCode =
   | 'USAGE'
@@ -26,7 +27,8 @@ export type ErrorCode =
   | 'MAP_INVALID'
   | 'DESTINATION_REFUSED'
   | 'LOCK_HELD'
-  | 'LOCK_LOST';
+  | 'LOCK_LOST'
+  | 'OUTPUT_FAILED';
 
 /**
  * Something that stops a run, an entity or a command, told to a person.

@@ -19,7 +19,12 @@ export function keyText(cells: Row, columns: readonly Column[]): string | undefi
     if (cell === null) return undefined;
     texts.push(textOf(column.kind)(cell));
   }
-  return texts.length === 1 ? texts[0] : texts.map((text) => text.replace(/[\\|]/g, '\\$&')).join('|');
+  return joinKey(texts);
+}
+
+/** The text of a key whose columns have these texts, in the key's order. */
+export function joinKey(texts: readonly string[]): string {
+  return texts.length === 1 ? (texts[0] as string) : texts.map((text) => text.replace(/[\\|]/g, '\\$&')).join('|');
 }
 
 /**
