@@ -92,6 +92,11 @@ async function latestTime(session: Session, entity: SourceEntity, name: string):
   return encodeTime(new Date(Math.min(latest.getTime(), clock)));
 }
 
+/** Whether a row may meet the predicate one day and not the next without being modified: by the clock, or other tables. */
+function mayChangeByItself(where = ''): boolean {
+  return /\(|\bcurrent_timestamp\b/i.test(where);
+}
+
 async function automatic(session: Session, connection: string, entity: SourceEntity): Promise<ChosenDetection> {
   const { table } = entity.source;
   if (table === undefined) return { why: 'the source is a query' };
@@ -99,6 +104,9 @@ async function automatic(session: Session, connection: string, entity: SourceEnt
   if (found.kind !== 'table') return { why: `${table} ${NO_TABLE[found.kind]}` };
   const column = found.rowversion;
   if (column === undefined) return { why: `${table} has no rowversion column` };
+  if (mayChangeByItself(entity.source.where)) {
+    return { why: 'source.where calls functions or looks elsewhere, so that rows may come in that are not modified' };
+  }
   const obstacle = await rowversionObstacle(session, connection);
   if (obstacle !== undefined) return { why: obstacle };
   try {

@@ -8,6 +8,7 @@
 import type { Entity } from './entity.ts';
 import { hash16, sameHash } from './hash.ts';
 import type { Comparison, ComparisonReport, Ledger, PageFilter, ReadOnlyLedger, Source, Watermark } from './ports.ts';
+import { compareWatermarks } from './watermark.ts';
 
 const DAY_MS = 24 * 60 * 60_000;
 
@@ -26,19 +27,15 @@ export function sourceHash({ source }: Pick<Entity, 'source'>): Uint8Array {
   return hash16(JSON.stringify([connection, table ?? null, query ?? null, where ?? null, key]));
 }
 
-/**
- * What earlier runs left. The first run confirms the source; and what is sent by keys alone is below any watermark.
- * `writes`: absent in a dry run.
- */
+/** What earlier runs left. The first run confirms the source. `writes`: absent in a dry run. */
 export async function recallComparison(
   entity: Entity,
   ledger: Pick<ReadOnlyLedger, 'comparison'>,
   writes: Pick<Ledger, 'rememberComparison'> | undefined,
 ): Promise<Comparison> {
   const left = await ledger.comparison();
-  const isOver = entity.changes === 'new' && left.watermark !== undefined;
-  if (!isOver && left.sourceHash !== undefined) return left;
-  const known = { ...(isOver ? withoutWatermark(left) : left), sourceHash: left.sourceHash ?? sourceHash(entity) };
+  if (left.sourceHash !== undefined) return left;
+  const known = { ...left, sourceHash: sourceHash(entity) };
   await writes?.rememberComparison(known);
   return known;
 }
@@ -106,8 +103,8 @@ function whyFull(
     return 'the source or its detection has changed since the last comparison';
   }
   if (!sameHash(mapHash, map)) return 'the map has changed since the last comparison';
-  if (current === undefined || Buffer.compare(watermark.value, current) > 0) {
-    return 'the watermark is above what the server has now, as after a restored backup';
+  if (current === undefined || compareWatermarks(watermark.value, current) > 0) {
+    return 'the watermark is above what the source has now, as after a restored backup';
   }
   if (now.getTime() - lastFullAt.getTime() >= reconcileEvery * DAY_MS) {
     return `the last full comparison was ${Math.floor((now.getTime() - lastFullAt.getTime()) / DAY_MS)} days ago (reconcileEvery)`;

@@ -19,9 +19,6 @@ import type { Tally } from './tally.ts';
 /** Keys looked up at a time. */
 const PAGE_KEYS = 5000;
 
-/** These would be steps of a path, or none at all. */
-const NO_PATH_STEPS: readonly string[] = ['', '.', '..'];
-
 /** What deletions work with. */
 export interface DeletionOptions {
   readonly entity: Entity;
@@ -197,7 +194,7 @@ function payloadOf({ entity, keyColumns, outbox }: DeletionOptions): (key: strin
   const { deleted, name, timeZone } = entity;
   if (deleted?.map === undefined) {
     return (key) =>
-      NO_PATH_STEPS.includes(key) ? { reason: 'its key cannot stand in a URL' } : { json: 'null', hash: DELETION_HASH };
+      canStandInUrl(key) ? { json: 'null', hash: DELETION_HASH } : { reason: 'its key cannot stand in a URL' };
   }
   const mapper = compileMap({ name: `${name} (deleted)`, map: deleted.map, timeZone }, keyColumns);
   return (_, cells, sentAt) => {
@@ -205,4 +202,9 @@ function payloadOf({ entity, keyColumns, outbox }: DeletionOptions): (key: strin
     if ('reason' in mapped || outbox.fits(mapped.json)) return mapped;
     return { reason: 'its payload alone is larger than maxBatchBytes' };
   };
+}
+
+/** Dots would be steps of a path, nothing would be the path above, and half a surrogate pair has no UTF-8. */
+function canStandInUrl(key: string): boolean {
+  return !['', '.', '..'].includes(key) && key.isWellFormed();
 }

@@ -152,11 +152,11 @@ export function createIntake(options: IntakeOptions): Intake {
           if (letter.state === 'waiting') tally.oldDeadLetters += 1;
           continue;
         }
-        if (changedKeys.has(key)) tally.changed += 1;
         if ('reason' in mapped) {
           unsendable.push({ key, ...mapped });
           continue;
         }
+        if (changedKeys.has(key)) tally.changed += 1;
         options.countTaken();
         await outbox.put({ key, ...mapped }, isSuspect);
       }

@@ -133,6 +133,12 @@ export async function runEntity(
     const compared = options.resolveOnly ? undefined : await sendPending(entity, ports, options, tally, sender);
     await sender?.drain();
     await sender?.resolve();
+    if (sender !== undefined && sender.alreadyGone > 0) {
+      observer.warning?.(
+        entity.name,
+        `the destination did not have ${sender.alreadyGone} of ${tally.deleted} deleted rows (HTTP 404 or 410)${sender.alreadyGone === tally.deleted ? '; where that is always so, check deleted.url' : ''}`,
+      );
+    }
     // What had been read may have been left nevertheless.
     const stoppedBy = (sender?.leftSome ? sender.stoppedBy : undefined) ?? compared?.stoppedBy;
     if (stoppedBy === undefined && compared?.completed && !sender?.releasedSome) {

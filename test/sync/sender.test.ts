@@ -9,6 +9,7 @@ import {
   type MemoryAnswer,
   MemoryDestination,
   MemoryLedger,
+  memorySource,
   numberedRows,
   payloadsOf,
 } from '../support/fakes.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Attempt } from '../../src/sync/ports.ts';
-import { isAmbiguous, judge, RULES, type Verdict } from '../../src/sync/verdict.ts';
+import { isAlreadyGone, isAmbiguous, judge, RULES, type Verdict } from '../../src/sync/verdict.ts';
 
 type Facts = Omit<Attempt, 'startedAt' | 'durationMs'>;
 
@@ -59,5 +59,26 @@ describe('what an answer means', () => {
 
   it('is in the table for every line expected here', () => {
     assert.deepEqual(RULES.map(({ answer }) => answer).sort(), Object.keys(EXPECTED).sort());
+  });
+});
+
+describe('404 and 410', () => {
+  const attemptOf = (code: number): Attempt => ({ startedAt: new Date(), durationMs: 1, ...status(code) });
+
+  it('end the deletion of one row, and halve that of several, after an ambiguous attempt too', () => {
+    for (const code of [404, 410]) {
+      for (const ambiguous of [false, true]) {
+        assert.equal(judge(attemptOf(code), ambiguous, { operation: 'delete', keys: ['1'] }), 'accepted');
+        assert.equal(judge(attemptOf(code), ambiguous, { operation: 'delete', keys: ['1', '2'] }), 'halve');
+      }
+      assert.equal(isAlreadyGone({ operation: 'delete', keys: ['1'] }, attemptOf(code)), true);
+    }
+  });
+
+  it('stop an entity whose rows are sent, and other answers mean the same to a deletion', () => {
+    assert.equal(judge(attemptOf(404), false, upsert), 'stop');
+    assert.equal(isAlreadyGone(upsert, attemptOf(404)), false);
+    assert.equal(judge(attemptOf(403), false, { operation: 'delete', keys: ['1'] }), 'stop');
+    assert.equal(judge(attemptOf(200), false, { operation: 'delete', keys: ['1'] }), 'accepted');
   });
 });
