@@ -65,7 +65,7 @@ export interface StatusEntity {
     readonly outcome: EntitySummary['state'] | 'running' | 'aborted' | 'unknown';
     /** What ended it early, without an error. */
     readonly stoppedBy: StopCause | null;
-    readonly counts: StatusCounts;
+    readonly counts: RunCounts;
   } | null;
   /** In the ledger, under all labels. */
   readonly trackedRows: number;
@@ -104,18 +104,8 @@ export interface StatusRun {
   readonly processId: number;
   readonly version: string;
   readonly arguments: string;
-  readonly counts: StatusCounts | null;
+  readonly counts: RunCounts | null;
 }
-
-/** Counts of a run, with those that runs before them did not store. */
-export type StatusCounts = RunCounts & {
-  /** Of the rows to send: tracked before, and changed since. */
-  readonly rowsChanged?: number;
-  /** Of the accepted rows: deletions. */
-  readonly rowsDeleted?: number;
-  /** Gone from the source, and not deleted at the destination. */
-  readonly deletionsHeld?: number;
-};
 
 /** The document for this history at the instant `now`. */
 export function statusDocument(history: History, schedule: Schedule | undefined, now: Date): StatusDocument {
@@ -278,7 +268,7 @@ function whatIsUnresolved(
 }
 
 function whatWentWrong({ outcome, stoppedBy, counts }: NonNullable<StatusEntity['lastRun']>): string | undefined {
-  const { rowsRefused, rowsUnresolved, deletionsHeld = 0 } = counts;
+  const { rowsRefused, rowsUnresolved, deletionsHeld } = counts;
   const left = [
     ...(rowsRefused > 0 ? [`${formatQuantity(rowsRefused, 'row')} refused`] : []),
     ...(rowsUnresolved > 0 ? [`${formatQuantity(rowsUnresolved, 'row')} without a known outcome`] : []),

@@ -1,7 +1,9 @@
 /** `status` for people: tables where the terminal is wide, stacked blocks where it is narrow; no line is longer than it. */
+
+import type { RunCounts } from '../sync/history.ts';
 import { type Paint, painter, type Style } from './colour.ts';
 import { formatCount, formatDuration, formatQuantity, timeFormatter, withStatus } from './format.ts';
-import type { StatusCounts, StatusDocument, StatusEntity, StatusRun, StatusWarning } from './status-json.ts';
+import type { StatusDocument, StatusEntity, StatusRun, StatusWarning } from './status-json.ts';
 import { cut, printable, type TableCell, type TableColumn, table, widthOf, wrap } from './terminal-text.ts';
 
 /** From this width on an entity is a line of a table. */
@@ -143,7 +145,7 @@ function outcomeCell({ lastRun }: StatusEntity): TableCell {
   return outcome === 'done' ? { text, style: 'green' } : text;
 }
 
-function batchesOf({ batchesAccepted, batchesRefused, batchesUnresolved }: StatusCounts): string {
+function batchesOf({ batchesAccepted, batchesRefused, batchesUnresolved }: RunCounts): string {
   const open = batchesUnresolved > 0 ? `, ${formatCount(batchesUnresolved)} open` : '';
   return `${formatCount(batchesAccepted)} ok, ${formatCount(batchesRefused)} failed${open}`;
 }

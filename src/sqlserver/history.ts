@@ -264,7 +264,7 @@ function summaryOf(entity: EntityIdentity, summary: RunSummary | undefined): Ent
 }
 
 /** By run, for the runs that ended without a summary. */
-async function countBatches(session: Session, entityType: Parameters): Promise<ReadonlyMap<string, Counts>> {
+async function countBatches(session: Session, entityType: Parameters): Promise<ReadonlyMap<string, RunCounts>> {
   const { rows } = await session.query(
     `SELECT b.RunId, b.State, b.Operation, COUNT(*), SUM(b.RowsInBatch)
      FROM dbo.TB_R_SYNC_BATCH AS b INNER JOIN dbo.TB_R_SYNC_RUN AS r ON r.RunId = b.RunId
@@ -272,9 +272,9 @@ async function countBatches(session: Session, entityType: Parameters): Promise<R
      GROUP BY b.RunId, b.State, b.Operation`,
     entityType,
   );
-  const counts = new Map<string, Counts>();
+  const counts = new Map<string, RunCounts>();
   for (const [run, state, operation, batches, count] of rows as [string, string, string, number, number][]) {
-    const more: Counts = {
+    const more: RunCounts = {
       ...sum([]),
       ...(state === 'accepted' && { rowsAccepted: count, batchesAccepted: batches }),
       ...(state === 'accepted' && operation === 'delete' && { rowsDeleted: count }),
@@ -286,17 +286,7 @@ async function countBatches(session: Session, entityType: Parameters): Promise<R
   return counts;
 }
 
-/** What `status` shows of a run's changes, too. Of a run without a summary nobody knows which rows were new. */
-interface Counts extends RunCounts {
-  /** Of the rows to send: tracked before, and changed since. */
-  readonly rowsChanged: number;
-  /** Of the accepted rows: deletions. */
-  readonly rowsDeleted: number;
-  /** Gone from the source, and not deleted at the destination. */
-  readonly deletionsHeld: number;
-}
-
-function countsOf(summary: EntitySummary): Counts {
+function countsOf(summary: EntitySummary): RunCounts {
   return {
     rowsAccepted: summary.accepted,
     rowsRefused: summary.refused,
@@ -311,8 +301,8 @@ function countsOf(summary: EntitySummary): Counts {
   };
 }
 
-function sum(counts: readonly Counts[]): Counts {
-  const total = (name: keyof Counts) => counts.reduce((before, count) => before + count[name], 0);
+function sum(counts: readonly RunCounts[]): RunCounts {
+  const total = (name: keyof RunCounts) => counts.reduce((before, count) => before + count[name], 0);
   return {
     rowsAccepted: total('rowsAccepted'),
     rowsRefused: total('rowsRefused'),
@@ -331,7 +321,7 @@ function sum(counts: readonly Counts[]): Counts {
 function findLastGoodRun(entity: EntityIdentity, runs: readonly FoundRun[]): Date | undefined {
   const good = runs.find(({ summary }) => {
     const ended = summaryOf(entity, summary);
-    return ended?.state === 'done' && ended.refused === 0 && ended.unresolved === 0;
+    return ended?.state === 'done' && ended.refused === 0 && ended.unresolved === 0 && ended.heldDeletions === 0;
   });
   return good?.record.finishedAt;
 }

@@ -31,6 +31,12 @@ export interface RunCounts {
   readonly batchesRefused: number;
   readonly batchesUnresolved: number;
   readonly newDeadLetters: number;
+  /** Of the rows to send: tracked before, and changed since. */
+  readonly rowsChanged: number;
+  /** Of the accepted rows: deletions. */
+  readonly rowsDeleted: number;
+  /** Gone from the source, and not deleted at the destination. */
+  readonly deletionsHeld: number;
 }
 
 /** An error that an entity met: of a batch, or one that stopped the entity. */
@@ -75,7 +81,7 @@ export interface EntityHistory {
   readonly trackedRows: number;
   /** When a batch was last accepted; where only the old job worked: its newest row in the ledger. */
   readonly lastSuccessAt?: Date;
-  /** When it last ran to the end with nothing refused and nothing unknown, whether or not there was anything to send. */
+  /** When it last ran to the end with nothing refused, unknown or held back, whether or not there was anything to send. */
   readonly lastGoodRunAt?: Date;
   readonly lastError?: EntityError;
   /** Oldest first. */

@@ -68,6 +68,7 @@ function textOf({ bytes, end }: BrokenAnswer): string {
 const PAYLOAD = '{"Code":"a","Name":"Budi Santoso"}';
 const BATCH: Batch = {
   id: '3f0c2f8e-7d5c-4a2b-9d53-0a4b8f6f1a11',
+  operation: 'upsert',
   keys: ['a', 'b', 'c'],
   hashes: new Uint8Array(48),
   offsets: Uint32Array.of(1, 2 + PAYLOAD.length, 3 + 2 * PAYLOAD.length),

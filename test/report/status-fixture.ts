@@ -1,6 +1,5 @@
 /** Histories as src/sqlserver/history.ts returns them, for the tests of the status report. */
-import type { StatusCounts } from '../../src/report/status-json.ts';
-import type { EntityHistory, History, RunRecord } from '../../src/sync/history.ts';
+import type { EntityHistory, History, RunCounts, RunRecord } from '../../src/sync/history.ts';
 
 export const SCHEDULE = { cron: '0 3 * * *', timeZone: 'Asia/Jakarta' };
 
@@ -11,7 +10,7 @@ export const NOW = new Date('2026-11-24T01:00:00Z');
 export const DUE = new Date('2026-11-23T20:00:00Z');
 
 /** All counts at zero but those given. */
-export function counts(changes: Partial<StatusCounts> = {}): StatusCounts {
+export function counts(changes: Partial<RunCounts> = {}): RunCounts {
   return {
     rowsAccepted: 0,
     rowsRefused: 0,
@@ -20,6 +19,9 @@ export function counts(changes: Partial<StatusCounts> = {}): StatusCounts {
     batchesRefused: 0,
     batchesUnresolved: 0,
     newDeadLetters: 0,
+    rowsChanged: 0,
+    rowsDeleted: 0,
+    deletionsHeld: 0,
     ...changes,
   };
 }

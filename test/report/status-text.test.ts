@@ -63,6 +63,9 @@ const anyCounts = fc.record({
   batchesRefused: anyCount,
   batchesUnresolved: anyCount,
   newDeadLetters: anyCount,
+  rowsChanged: anyCount,
+  rowsDeleted: anyCount,
+  deletionsHeld: anyCount,
 });
 const always = { requiredKeys: ['runId', 'startedAt', 'state', 'host', 'processId', 'version', 'arguments'] } as const;
 const anyRun = fc.record(
