@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { register as registerConfig } from './commands/config.ts';
 import type { CommandContext, Io, TextStream } from './commands/context.ts';
 import { register as registerFailures } from './commands/failures.ts';
+import { register as registerLedger } from './commands/ledger.ts';
 import { register as registerMigrate } from './commands/migrate.ts';
 import { register as registerPlan } from './commands/plan.ts';
 import { register as registerRun } from './commands/run.ts';
@@ -48,7 +49,15 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     .showHelpAfterError('(add --help for the usage)')
     .exitOverride()
     .configureOutput({ writeOut: (text) => stdout.write(text), writeErr: (text) => stderr.write(text) });
-  const commands = [registerRun, registerPlan, registerStatus, registerFailures, registerConfig, registerMigrate];
+  const commands = [
+    registerRun,
+    registerPlan,
+    registerStatus,
+    registerFailures,
+    registerLedger,
+    registerConfig,
+    registerMigrate,
+  ];
   for (const register of commands) register(program, context);
   try {
     await program.parseAsync(argv, { from: 'user' });

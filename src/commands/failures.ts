@@ -7,6 +7,7 @@ import { SyncError } from '../sync/errors.ts';
 import type { CommandContext } from './context.ts';
 import { entityOption, selectEntities } from './entities.ts';
 import { positiveInteger } from './positive-integer.ts';
+import { unlessLocked } from './unless-locked.ts';
 
 /** Dead letters that are listed, unless --limit says otherwise. */
 const LISTED = 100;
@@ -94,17 +95,6 @@ async function change(context: CommandContext, options: FailuresOptions, what: '
     if (changed.length < concerned.length) context.exit(changed.length === 0 ? 75 : 1);
     else reportUnknownKeys(context, filter, list);
   });
-}
-
-/** Undefined where a run holds the entity's lock; stderr says which. */
-async function unlessLocked<T>({ io }: CommandContext, work: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof SyncError) || error.code !== 'LOCK_HELD') throw error;
-    io.stderr.write(`error: ${error.message}\n${error.hint}\n`);
-    return undefined;
-  }
 }
 
 function reportUnknownKeys({ io, exit }: CommandContext, { keys = [] }: DeadLetterFilter, { letters }: DeadLetterList) {

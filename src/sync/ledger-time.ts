@@ -10,7 +10,7 @@ const UNITS_MS: Readonly<Record<string, number>> = {
 
 /** `90d`, `36h`, `12w`, `30m` (minutes) in milliseconds; undefined for other text, and for an age of nothing. */
 export function parseAge(text: string): number | undefined {
-  const [, digits = '', unit = ''] = /^(\d{1,6})([mhdw])$/.exec(text.trim()) ?? [];
+  const [, digits = '', unit = ''] = /^(\d{1,5})([mhdw])$/.exec(text.trim()) ?? [];
   const age = Number(digits) * (UNITS_MS[unit] ?? 0);
   return age > 0 ? age : undefined;
 }

@@ -1,0 +1,110 @@
+/** What the commands of `tamhr-sync ledger` share: opening the ledger and the sources, locked entities, signals, printing. */
+import type { Config } from '../../config/config.ts';
+import type { ConnectionSettings } from '../../sync/connection.ts';
+import type { Entity } from '../../sync/entity.ts';
+import type { LedgerStore } from '../../sync/ledger-store.ts';
+import { columnsOf } from '../../sync/map.ts';
+import type { Source } from '../../sync/ports.ts';
+import type { CommandContext } from '../context.ts';
+import { selectEntities } from '../entities.ts';
+import { watchSignals } from '../signals.ts';
+import { unlessLocked } from '../unless-locked.ts';
+
+/** Options of every command of them that is about entities. */
+export interface LedgerOptions {
+  readonly entity?: readonly string[];
+  readonly json?: true;
+}
+
+/** The ledger and the sources, open while a command works. */
+export interface LedgerAccess {
+  readonly config: Config;
+  /** Those that --entity names, in the configured order; all where it is absent. */
+  readonly entities: readonly Entity[];
+  readonly store: LedgerStore;
+  /** Of the log database. */
+  readonly logSettings: ConnectionSettings;
+  /** The columns that a run reads; of the entity as it is given, which may have another `where` than the configured one. */
+  source(entity: Entity): Source;
+  /** IANA zone of the times that people see. */
+  readonly timeZone: string;
+  /** Aborts at the first signal. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Opens what a command needs, lets it work, and closes it again. A signal ends the command with 130 or 143: what it has
+ * changed until then stays.
+ */
+export async function withLedger(
+  context: CommandContext,
+  options: Pick<LedgerOptions, 'entity'>,
+  work: (access: LedgerAccess) => Promise<void>,
+): Promise<void> {
+  const { io } = context;
+  const config = await context.loadConfig();
+  const entities = selectEntities(config, options.entity);
+  const logSettings = config.connections[config.logConnection];
+  if (logSettings === undefined) throw new Error(`the configuration has no connection ${config.logConnection}`);
+  const { openLedgerStore } = await import('../../sqlserver/ledger-store.ts');
+  const { openSqlServer } = await import('../../sqlserver/open.ts');
+  const { stop, abort, dispose } = watchSignals(io.signals, () => {});
+  const store = openLedgerStore(logSettings);
+  const server = openSqlServer(config.connections, config.logConnection, {
+    abort: AbortSignal.any([stop, abort]),
+    onRepeat: (message) => io.stderr.write(`warning: ${message}\n`),
+  });
+  try {
+    await work({
+      config,
+      entities,
+      store,
+      logSettings,
+      source: (entity) => server.source(entity, entity.source.columns ?? columnsOf(entity.map)),
+      timeZone: config.schedule?.timeZone ?? 'UTC',
+      signal: stop,
+    });
+  } catch (error) {
+    if (!stop.aborted) throw error;
+    io.stderr.write(`${stop.reason}: stopped. What was done until then stays; to repeat the command is safe.\n`);
+    context.exit(stop.reason === 'SIGTERM' ? 143 : 130);
+  } finally {
+    dispose();
+    await Promise.all([store.close(), server.close()]);
+  }
+}
+
+/**
+ * Does the work for one entity after the other, and returns what came of it without those that a run has locked: stderr says
+ * which, and the command ends with 75 where all were, with 1 where some were.
+ */
+export async function forEachUnlocked<T>(
+  context: CommandContext,
+  entities: readonly Entity[],
+  work: (entity: Entity) => Promise<T>,
+): Promise<T[]> {
+  const results: T[] = [];
+  for (const entity of entities) {
+    const result = await unlessLocked(context, () => work(entity));
+    if (result !== undefined) results.push(result);
+  }
+  if (results.length < entities.length) context.exit(results.length === 0 ? 75 : 1);
+  return results;
+}
+
+/** Prints one JSON document, or the text. */
+export function print({ io }: CommandContext, json: true | undefined, document: object, text: string): void {
+  io.stdout.write(json ? `${JSON.stringify(document, null, 2)}\n` : text);
+}
+
+/** Says on stderr what could not be done; then the command ends with 1. */
+export function reportProblems({ io, exit }: CommandContext, problems: readonly string[]): void {
+  for (const problem of problems) io.stderr.write(`error: ${problem}\n`);
+  if (problems.length > 0) exit(1);
+}
+
+/** Width and colour of the texts on stdout. */
+export async function textOptions({ io: { stdout, env } }: CommandContext) {
+  const { wantsColour } = await import('../../report/colour.ts');
+  return { ...(stdout.columns !== undefined && { columns: stdout.columns }), colour: wantsColour(stdout, env) };
+}

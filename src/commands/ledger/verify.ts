@@ -1,0 +1,73 @@
+/** `tamhr-sync ledger verify`: compares source and ledger, and removes what is harmless to remove. */
+import type { Command } from 'commander';
+import type { VerifiedEntity } from '../../report/ledger-json.ts';
+import type { Entity } from '../../sync/entity.ts';
+import type { CommandContext } from '../context.ts';
+import { entityOption } from '../entities.ts';
+import { unlessLocked } from '../unless-locked.ts';
+import { type LedgerAccess, type LedgerOptions, print, textOptions, withLedger } from './access.ts';
+
+interface VerifyCommandOptions extends LedgerOptions {
+  readonly repair?: true;
+}
+
+/**
+ * Adds the command. It ends with 0 where source and ledger agree and with 1 where they differ, as diff does; with --repair
+ * and a run that holds the lock of every entity, with 75 (of some: 1).
+ */
+export function register(ledger: Command, context: CommandContext): void {
+  ledger
+    .command('verify')
+    .description('compare source and ledger row by row; exit 1 where they differ')
+    .addOption(entityOption('verify only this entity (repeat for several)'))
+    .option('--repair', 'remove duplicate labels, and let the next run compare all rows; sends and forgets nothing')
+    .option('--json', 'print one JSON document')
+    .action((options: VerifyCommandOptions) => verify(context, options));
+}
+
+async function verify(context: CommandContext, options: VerifyCommandOptions): Promise<void> {
+  await withLedger(context, options, async (access) => {
+    const { verifyDocument } = await import('../../report/ledger-json.ts');
+    const { verifyText } = await import('../../report/ledger-verify-text.ts');
+    const verified: VerifiedEntity[] = [];
+    for (const entity of access.entities) verified.push(await verifyEntity(context, access, options, entity));
+    const document = verifyDocument(verified, new Date());
+    print(context, options.json, document, verifyText(document, await textOptions(context)));
+    const locked = options.repair ? verified.filter(({ duplicatesRemoved }) => duplicatesRemoved === null).length : 0;
+    if (locked > 0 && locked === verified.length) context.exit(75);
+    else if (locked > 0 || !document.agrees) context.exit(1);
+  });
+}
+
+async function verifyEntity(
+  context: CommandContext,
+  access: LedgerAccess,
+  { repair }: VerifyCommandOptions,
+  entity: Entity,
+): Promise<VerifiedEntity> {
+  const { openLedgerSource } = await import('../../sync/ledger-source.ts');
+  const { verifyLedger } = await import('../../sync/ledger-verify.ts');
+  const { verifiedEntity } = await import('../../report/ledger-json.ts');
+  const { store, signal } = access;
+  const runAtWork = (await store.holder(entity)) !== undefined;
+  const unresolved = new Set<string>();
+  for await (const { keys, record } of store.unresolved(entity)) {
+    if (record.operation === 'upsert') for (const key of keys) unresolved.add(key);
+  }
+  const lookup = access.source(entity);
+  const verified = await verifyLedger({
+    source: await openLedgerSource(entity, lookup),
+    lookup,
+    ledger: store.readOnly(entity),
+    unresolved,
+    duplicates: await store.countDuplicates(entity),
+    signal,
+  });
+  const repairs = () =>
+    store.change(entity, async (changes) => {
+      const removed = await changes.removeDuplicates();
+      await changes.removeWatermark();
+      return removed;
+    });
+  return verifiedEntity(entity, verified, runAtWork, repair && (await unlessLocked(context, repairs)));
+}
