@@ -112,7 +112,7 @@ export function pruneText({ dryRun, before, ...pruned }: PruneDocument, timeZone
   const what = `${parts.slice(0, -1).join(', ')} and ${parts.at(-1)} that ended before ${timeFormatter(timeZone)(before)}`;
   return lines(
     [
-      dryRun ? `${what} would be removed.` : `${what} removed.`,
+      `${dryRun ? 'Would remove' : 'Removed'} ${what}.`,
       'The ledger is kept as it is, whatever its age; so are batches whose outcome is unknown, and what others wrote to TB_R_Log.',
     ],
     columns,
@@ -123,7 +123,7 @@ export function pruneText({ dryRun, before, ...pruned }: PruneDocument, timeZone
 function problem(entity: string | undefined, { count, keys, reason }: NamedRows, one: string, many: string): string[] {
   if (count === 0) return [];
   const named = count > keys.length ? `such as ${keys.join(', ')}` : keys.join(', ');
-  const because = reason === null ? '' : ` (${keys[0]}: ${reason})`;
+  const because = reason === null ? '' : ` (the first: ${reason})`;
   const name = entity === undefined ? '' : `${entity}: `;
   return [printable(`${name}${formatCount(count)} ${count === 1 ? one : many}: ${named}${because}`)];
 }

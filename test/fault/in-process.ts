@@ -1,6 +1,7 @@
 /** Runs a command line inside this process: a tenth of the time that a process of its own takes. */
 import { EventEmitter } from 'node:events';
 import { main } from '../../src/cli.ts';
+import type { Io } from '../../src/commands/context.ts';
 import type { CliResult } from '../support/cli.ts';
 
 /** Where a command line runs. */
@@ -9,21 +10,26 @@ export interface InProcessOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Emits SIGINT and the like to the program. */
   readonly signals?: EventEmitter;
+  readonly stdin?: NonNullable<Io['stdin']>;
+  /** Whether stderr is a terminal. */
+  readonly isTTY?: boolean;
 }
 
 /** Runs `tamhr-sync` with these arguments to its end. Rejects where main() does, which it never should. */
 export async function runInProcess(
   args: readonly string[],
-  { cwd, env = {}, signals = new EventEmitter() }: InProcessOptions,
+  { cwd, env = {}, signals = new EventEmitter(), stdin, isTTY = false }: InProcessOptions,
 ): Promise<CliResult> {
   const written = { stdout: '', stderr: '' };
   const stream = (name: keyof typeof written) => ({
-    isTTY: false,
-    write(text: string) {
+    isTTY: isTTY && name === 'stderr',
+    write(text: string, done?: () => void) {
       written[name] += text;
+      done?.();
     },
   });
-  const code = await main(args, { stdout: stream('stdout'), stderr: stream('stderr'), env, cwd, signals });
+  const io: Io = { stdout: stream('stdout'), stderr: stream('stderr'), env, cwd, signals, ...(stdin && { stdin }) };
+  const code = await main(args, io);
   return { code, ...written };
 }
 

@@ -83,7 +83,7 @@ async function adoptEntity(
     const { readKeyFile } = await import('./key-file.ts');
     const { keyPages } = await import('./key-pages.ts');
     const isKey = (text: string) => readKey(text, source.keyColumns) !== undefined;
-    selection.keys = keyPages(readKeyFile(file, io.stdin, { keyNames: entity.source.key, isKey }), entity.name);
+    selection.keys = keyPages(readKeyFile(file, io, { keyNames: entity.source.key, isKey }), entity.name);
   }
   const ledger = access.store.readOnly(entity);
   const adopted = await adoptRows({ source, ledger, changes, ...selection, signal: access.signal });

@@ -101,7 +101,7 @@ async function selectionOf(
     const [first] = entities;
     const areAlike = entities.every(({ source }) => String(source.key) === String(first?.source.key));
     const options = { keyNames: areAlike && first !== undefined ? first.source.key : [] };
-    for await (const one of readKeyFile(file, io.stdin, options)) keys.push({ ...one, key: spelled(one.key) });
+    for await (const one of readKeyFile(file, io, options)) keys.push({ ...one, key: spelled(one.key) });
   }
   const areKeys = key !== undefined || file !== undefined;
   return {

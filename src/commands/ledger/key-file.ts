@@ -1,11 +1,12 @@
 /** Files of keys, CSV or NDJSON, as they come from Excel, from a query tool or from `ledger export`. The only home of csv-parse. */
 import { createReadStream } from 'node:fs';
-import { extname } from 'node:path';
+import { extname, resolve } from 'node:path';
 import { pipeline, Readable } from 'node:stream';
 import { CsvError, parse } from 'csv-parse';
 import { encodingOf, readFailure } from '../../config/text-file.ts';
 import { SyncError } from '../../sync/errors.ts';
 import { joinKey } from '../../sync/key.ts';
+import type { Io } from '../context.ts';
 
 /** A key of a file. */
 export interface FileKey {
@@ -29,7 +30,7 @@ const MAX_LINE = 1024 * 1024;
 const DELIMITERS = [',', ';', '\t'] as const;
 
 /**
- * The keys of a file, one after the other; nothing but the line at hand is held in memory.
+ * The keys of a file (`-`: standard input), one after the other; nothing but the line at hand is held in memory.
  *
  *   CSV     the columns named like the key's, else the column `key`, else the first ones; with or without a header line; the
  *           delimiter is a comma, semicolon or tab
@@ -40,11 +41,11 @@ const DELIMITERS = [',', ';', '\t'] as const;
  */
 export async function* readKeyFile(
   file: string,
-  stdin: (() => Readable) | undefined,
+  { stdin, cwd }: Pick<Io, 'stdin' | 'cwd'>,
   options: KeyFileOptions,
 ): AsyncGenerator<FileKey> {
   const name = file === '-' ? 'standard input' : file;
-  const input = file === '-' ? stdin?.() : createReadStream(file);
+  const input = file === '-' ? stdin?.() : createReadStream(resolve(cwd, file));
   if (input === undefined) throw new SyncError('USAGE', 'There is no standard input.', 'Name a file.');
   try {
     const { start, rest } = await beginning(decoded(input));
