@@ -1,8 +1,12 @@
 /** `npm run fault`: the same faults as in the tests, as many as wanted, and what came of them in figures. */
 import { parseArgs } from 'node:util';
+import fc from 'fast-check';
+import { createDatabases, DATABASE_NAMES } from '../../dev/sqlserver/seed.ts';
+import { startSqlServer } from '../../dev/sqlserver/server.ts';
 import { dropAtStatements } from './drops.ts';
 import { fuzzAnswers, fuzzRuns } from './fuzz-answers.ts';
 import { type FuzzReport, fuzzConfigurations, fuzzConnectionStrings } from './fuzz-config.ts';
+import { createHistoryBench, HISTORY_KINDS, histories } from './histories.ts';
 import { killAtRandom } from './kills.ts';
 import { watchMemory } from './memory.ts';
 import { createRandom, freshSeed, type Random } from './random.ts';
@@ -13,11 +17,12 @@ const USAGE = `npm run fault -- [options]
 Kills and cuts off runs against the stand-in and the stand-in receiver, gives them broken input, and prints what was lost.
 Exits with 1 where something was.
 
-  --kills <n>    kill so many runs at random moments
-  --drops <n>    cut the connection to the server at every statement of a run (all), or at this share of them (such as 0.3)
-  --fuzz <n>     so many broken configurations, connection strings and HTTP answers each, and a 25th of that in whole runs
-  --seed <n>     repeat the choices of an earlier start
-  --help         this text
+  --kills <n>      kill so many runs at random moments
+  --drops <n>      cut the connection to the server at every statement of a run (all), or at this share of them (such as 0.3)
+  --fuzz <n>       so many broken configurations, connection strings and HTTP answers each, and a 25th of that in whole runs
+  --histories <n>  live so many random histories of source, receiver and runs of each kind of entity
+  --seed <n>       repeat the choices of an earlier start
+  --help           this text
 `;
 
 const { values } = parseArgs({
@@ -25,12 +30,13 @@ const { values } = parseArgs({
     kills: { type: 'string' },
     drops: { type: 'string' },
     fuzz: { type: 'string' },
+    histories: { type: 'string' },
     seed: { type: 'string', default: String(freshSeed()) },
     help: { type: 'boolean', default: false },
   },
 });
-const { kills, drops, fuzz } = values;
-if (values.help || (kills ?? drops ?? fuzz) === undefined) {
+const { kills, drops, fuzz, histories: lives } = values;
+if (values.help || (kills ?? drops ?? fuzz ?? lives) === undefined) {
   process.stdout.write(USAGE);
   process.exit();
 }
@@ -39,6 +45,7 @@ print(`seed ${values.seed}`);
 if (kills !== undefined) await reportKills(wholeNumber(kills));
 if (drops !== undefined) await reportDrops(drops === 'all' ? 1 : shareIn(drops));
 if (fuzz !== undefined) await reportFuzz(wholeNumber(fuzz));
+if (lives !== undefined) await reportHistories(wholeNumber(lives));
 
 async function reportKills(count: number): Promise<void> {
   const report = await killAtRandom(count, random, (soFar) => print(`${soFar.kills} killed, ${findingsText(soFar)}`));
@@ -69,6 +76,28 @@ async function reportFuzz(count: number): Promise<void> {
     tellProblems([...result.problems, ...problems]);
   }
   await rig.close();
+}
+
+async function reportHistories(count: number): Promise<void> {
+  const server = await startSqlServer({ databases: [] });
+  await createDatabases((database) => server.connectionString(database), DATABASE_NAMES);
+  const bench = await createHistoryBench({
+    connectionString: (database) => server.connectionString(DATABASE_NAMES[database]),
+    execute: (database, sql) => server.query(DATABASE_NAMES[database], sql),
+  });
+  for (const kind of HISTORY_KINDS) {
+    const property = fc.asyncProperty(
+      histories(kind),
+      async (history) => (await bench.live(kind, history)).length === 0,
+    );
+    const { failed, numRuns, counterexample } = await fc.check(property, { numRuns: count, seed: Number(values.seed) });
+    print(
+      `changes ${kind.mode}, by ${kind.detection}: ${numRuns} histories; ${failed ? 'one ended wrong' : 'all ended right'}`,
+    );
+    if (failed) tellProblems([JSON.stringify(counterexample)]);
+  }
+  await bench.close();
+  await server.close();
 }
 
 function findingsText({ lost, duplicated, batchesTwice, problems }: Findings): string {
