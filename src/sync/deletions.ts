@@ -7,7 +7,7 @@
  *
  * It goes by keys alone, whatever the detection: a row that is gone has no watermark.
  */
-import type { Entity } from './entity.ts';
+import type { DeletedConfig, Entity } from './entity.ts';
 import { sameHash } from './hash.ts';
 import { keyText, parseKey } from './key.ts';
 import { compileMap, type Mapped } from './map.ts';
@@ -18,6 +18,19 @@ import type { Tally } from './tally.ts';
 
 /** Keys looked up at a time. */
 const PAGE_KEYS = 5000;
+
+/** The JSON of a row whose key stands in the URL: what is stored of it, and not sent. */
+const IN_URL = 'null';
+
+/** Whether each deletion is a call of its own, with the key in the URL. */
+export function isCallPerRow({ map }: DeletedConfig): boolean {
+  return map === undefined;
+}
+
+/** Whether a batch's body is that of such a call. */
+export function isBodyOfCallPerRow(body: Uint8Array): boolean {
+  return Buffer.from(body).toString() === `[${IN_URL}]`;
+}
 
 /** What deletions work with. */
 export interface DeletionOptions {
@@ -194,7 +207,7 @@ function payloadOf({ entity, keyColumns, outbox }: DeletionOptions): (key: strin
   const { deleted, name, timeZone } = entity;
   if (deleted?.map === undefined) {
     return (key) =>
-      canStandInUrl(key) ? { json: 'null', hash: DELETION_HASH } : { reason: 'its key cannot stand in a URL' };
+      canStandInUrl(key) ? { json: IN_URL, hash: DELETION_HASH } : { reason: 'its key cannot stand in a URL' };
   }
   const mapper = compileMap({ name: `${name} (deleted)`, map: deleted.map, timeZone }, keyColumns);
   return (_, cells, sentAt) => {

@@ -5,7 +5,7 @@ import type { RunSummary } from './ports.ts';
 /** Every exit code with its meaning, as `--help` and the README print it. */
 export const EXIT_CODES: Readonly<Record<number, string>> = {
   0: 'all that was pending was accepted (or nothing was pending)',
-  1: 'some batches or entities failed, are unknown or were left, or rows became dead letters; the rest was accepted',
+  1: 'some batches or entities failed, are unknown or were left, rows became dead letters, or deletions were held back; the rest was accepted',
   2: 'something was pending and nothing was accepted',
   64: 'wrong usage',
   69: 'the log database, or every source, could not be reached or used',

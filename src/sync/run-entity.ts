@@ -25,7 +25,7 @@
 import { causeOf } from './batch-steps.ts';
 import type { Breaker } from './breaker.ts';
 import { planComparison, recallComparison, sourceHash, withoutWatermark } from './comparison.ts';
-import { sendDeletions } from './deletions.ts';
+import { isCallPerRow, sendDeletions } from './deletions.ts';
 import type { RetryBudget } from './delivery.ts';
 import { sendDueDeadLetters } from './due-dead-letters.ts';
 import type { Entity } from './entity.ts';
@@ -264,7 +264,7 @@ async function sendPending(
 
   // A row that is deleted must not be on its way.
   await settleAll();
-  const isPerRow = entity.deleted?.map === undefined;
+  const isPerRow = entity.deleted === undefined || isCallPerRow(entity.deleted);
   const deletions = createOutbox('delete', isPerRow ? { ...entity.destination, batchSize: 1 } : limits, send);
   const confirmed = sourceHash(entity);
   const wasConfirmed = sameHash(known.sourceHash, confirmed);

@@ -11,6 +11,7 @@
  */
 import pLimit from 'p-limit';
 import { createBatchSteps, type DeliveryLimits, type DeliveryPorts, type Numbered, rowsText } from './batch-steps.ts';
+import { isBodyOfCallPerRow, isCallPerRow } from './deletions.ts';
 import type { Delivery } from './delivery.ts';
 import type { Entity } from './entity.ts';
 import { hashAt } from './hash.ts';
@@ -159,9 +160,10 @@ export function createSender(
     await finish(sent, await steps.deliver(sent, { ambiguous: false }), kind);
   }
 
-  /** A deletion that was reserved when the entity still had a `deleted` to send it to. */
-  function hasNowhereToGo({ operation }: Batch): boolean {
-    return operation === 'delete' && entity.deleted === undefined;
+  /** A deletion that was reserved when `deleted` was of another form, or there at all. */
+  function hasNowhereToGo({ operation, body }: Batch): boolean {
+    if (operation === 'upsert') return false;
+    return entity.deleted === undefined || isCallPerRow(entity.deleted) !== isBodyOfCallPerRow(body);
   }
 
   /** False where the destination gave no answer that tells of the batch. */
@@ -271,7 +273,7 @@ export function createSender(
         countPending(tally, batch);
         if (hasNowhereToGo(batch)) {
           steps.warn(
-            `batch ${batch.id} of an earlier run is unresolved: ${rowsText(batch.keys.length)} to be deleted, while the entity has no "deleted" any more; they wait until it has`,
+            `batch ${batch.id} of an earlier run is unresolved: ${rowsText(batch.keys.length)} to be deleted, while the entity has no "deleted" of that form any more; they wait until it has`,
           );
           leaveUnknown(sent, []);
           continue;

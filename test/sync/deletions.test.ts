@@ -187,7 +187,21 @@ describe('what the destination answers', () => {
     const { destination, warnings, run } = await runOnce({ rows: twenty.slice(1), ledger, entity: entityOf({}) });
     await run;
     assert.deepEqual(destination.sent, []);
-    assert.match(warnings.join(), /the entity has no "deleted" any more/);
+    assert.match(warnings.join(), /the entity has no "deleted" of that form any more/);
+  });
+
+  test('so does one of another form, until the form is what it was', async () => {
+    const { ledger } = await mirrored(twenty, twenty.slice(2), { destination: new MemoryDestination(() => 503) });
+    const other = await runOnce({ rows: twenty.slice(2), ledger, entity: mirror({ deleted: perRow }) });
+    await other.run;
+    assert.deepEqual(other.destination.sent, []);
+    assert.match(other.warnings.join(), /of that form/);
+    const again = await runOnce({ rows: twenty.slice(2), ledger, entity: mirror() });
+    await again.run;
+    assert.deepEqual(
+      again.destination.sent.map(({ keys }) => keys),
+      [['1', '2']],
+    );
   });
 });
 
