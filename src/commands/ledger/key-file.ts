@@ -76,7 +76,7 @@ async function* decoded(chunks: AsyncIterable<Buffer>): AsyncGenerator<string> {
 /** The first line (or all that there is), and the whole text from its beginning. */
 async function beginning(chunks: AsyncGenerator<string>): Promise<{ start: string; rest: AsyncGenerator<string> }> {
   let text = '';
-  while (!/\S.*\n/.test(text) && text.length < MAX_LINE) {
+  while (!text.trimStart().includes('\n') && text.length < MAX_LINE) {
     const { value, done } = await chunks.next();
     if (done) break;
     text += value;
