@@ -129,7 +129,7 @@ const VERDICTS: Readonly<Record<RowVerdict, (row: ShowRow, time: View['time']) =
   sourceUnread: ({ tracked }, time) =>
     tracked.length === 0
       ? 'Not known: the source could not be read, and the ledger does not hold it.'
-      : `Sent ${time(tracked[0]?.syncedAt ?? null)}; whether it has changed since is not known: the source could not be read.`,
+      : `Sent at ${time(tracked[0]?.syncedAt ?? null)}; whether it has changed since is not known: the source could not be read.`,
 };
 
 function gone({ inSource }: ShowRow): string {

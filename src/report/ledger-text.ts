@@ -122,10 +122,10 @@ export function pruneText({ dryRun, before, ...pruned }: PruneDocument, timeZone
 /** `Users: 3 keys are not in the source, such as a, b, c.` */
 function problem(entity: string | undefined, { count, keys, reason }: NamedRows, one: string, many: string): string[] {
   if (count === 0) return [];
-  const named = count > keys.length ? `such as ${keys.join(', ')}` : keys.join(', ');
-  const because = reason === null ? '' : ` (the first: ${reason})`;
+  const because = reason === null ? '' : ` (${count === 1 ? '' : 'the first: '}${reason})`;
   const name = entity === undefined ? '' : `${entity}: `;
-  return [printable(`${name}${formatCount(count)} ${count === 1 ? one : many}: ${named}${because}`)];
+  const named = `${count > keys.length ? ', such as ' : ': '}${keys.join(', ')}`;
+  return [printable(`${name}${formatCount(count)} ${count === 1 ? one : many}${named}${because}`)];
 }
 
 function lines(sentences: readonly string[], columns: number | undefined): string {

@@ -38,7 +38,7 @@ function entityBlock(entity: VerifiedEntity, { width, paint }: View): string[] {
   const found = (label: string, { count, keys, reason }: NamedRows, text: string, style?: Style) => {
     if (count === 0) return [];
     const named = count > keys.length ? `such as ${keys.join(', ')}` : keys.join(', ');
-    const because = reason === null ? '' : ` (the first: ${reason})`;
+    const because = reason === null ? '' : ` (${count === 1 ? '' : 'the first: '}${reason})`;
     return [
       ...line(label, `${formatCount(count)} ${text}`, style),
       ...(keys.length === 0 ? [] : line('', `${named}${because}`)),

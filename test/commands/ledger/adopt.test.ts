@@ -104,7 +104,7 @@ describe('ledger adopt', () => {
     assert.equal(refused.code, 1);
     assert.equal(refused.document.entities[0].unmappable.count, 10);
     assert.equal(refused.document.entities[0].unmappable.keys.length, 5);
-    assert.match(refused.stderr, /^error: Users: 10 rows have no payload: such as .*field Name/);
+    assert.match(refused.stderr, /^error: Users: 10 rows have no payload, such as .*field Name/);
     assert.doesNotMatch(refused.stderr, new RegExp(String(sampleRow('Users', 0).Name)));
     assert.equal(await letters(), 10);
     await job.configure();

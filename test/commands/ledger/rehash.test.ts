@@ -50,7 +50,7 @@ describe('ledger rehash', () => {
     });
     const { code, stderr } = await ledger(['rehash', '--entity', 'Users']);
     assert.equal(code, 1);
-    assert.match(stderr, /^error: Users: 8 rows have no payload under this mapping: such as .*as: number/);
+    assert.match(stderr, /^error: Users: 8 rows have no payload under this mapping, such as .*as: number/);
   });
 
   it('leaves an entity alone that a run has locked; needs an entity', async () => {
