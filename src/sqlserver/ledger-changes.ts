@@ -120,12 +120,16 @@ async function deleteRows(session: Session, label: Parameter, since: Date | unde
   return rowCount;
 }
 
-/** Puts down the rows of each key but the one that was sent last; returns how many they are. */
+/**
+ * Puts down the rows of each key but the one that was sent last, as far as that is known: a row without a hash would have the
+ * next run take a change for sent. Returns how many they are.
+ */
 async function listDuplicates(session: Session, labels: Parameters): Promise<number> {
   const { rowCount } = await session.query(
     `INSERT INTO ${DUPLICATES.name} (Ord, Id)
      SELECT ROW_NUMBER() OVER (ORDER BY Id), Id FROM (
-       SELECT Id, ROW_NUMBER() OVER (PARTITION BY EntityId ORDER BY SyncTimestamp DESC, Id DESC) AS Place
+       SELECT Id, ROW_NUMBER() OVER (PARTITION BY EntityId
+         ORDER BY CASE WHEN RowHash IS NULL THEN 1 ELSE 0 END, SyncTimestamp DESC, Id DESC) AS Place
        FROM dbo.TB_R_SYNC_TRACKING WHERE EntityType IN (${placeholders(labels)})) AS placed
      WHERE Place > 1`,
     labels,

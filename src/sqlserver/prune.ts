@@ -18,7 +18,7 @@ interface History {
 
 const LOG: History = {
   table: 'dbo.TB_R_Log',
-  condition: `ApplicationName = N'${APPLICATION_NAME}' AND LogCategory = N'${LOG_CATEGORY}' AND CreatedOn < @before`,
+  condition: `ApplicationName = N'${APPLICATION_NAME}' AND LogCategory = N'${LOG_CATEGORY}' AND CreatedOn < CAST(@before AS datetime)`,
 };
 
 const BATCHES: History = {

@@ -28,6 +28,7 @@ export type { SourceEntity } from './source-entity.ts';
  */
 export function createSource(pool: Pool, entity: SourceEntity, columns?: readonly string[]): Source {
   const connection = pool.settings.name;
+  const { server, port, instance, database } = pool.settings;
 
   /** Errors of the server's are told in terms of the entity. */
   async function onSession<T>(work: (session: Session) => Promise<T>, signal?: AbortSignal): Promise<T> {
@@ -56,6 +57,7 @@ export function createSource(pool: Pool, entity: SourceEntity, columns?: readonl
   }
 
   return {
+    location: JSON.stringify([server, port ?? null, instance ?? null, database]).toLowerCase(),
     async describe() {
       return (await description()).columns;
     },

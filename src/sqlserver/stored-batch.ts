@@ -77,7 +77,7 @@ function damaged(id: string, cause: unknown): SyncError {
   return new SyncError(
     'LOG_DATABASE_REFUSED',
     `Batch ${id} in TB_R_SYNC_BATCH is damaged: its body or keys are not what was stored.`,
-    "Find out from the receiver whether it took the batch; with State 'refused' in that row, its rows are sent anew.",
+    "Find out from the receiver whether it took the batch; with State 'refused' in that row, a run with --full sends its rows anew.",
     { cause },
   );
 }

@@ -47,7 +47,7 @@ export interface BatchSteps {
   readonly leftSome: boolean;
   /** What stopped the entity, if anything did. */
   readonly failure: unknown;
-  /** Rows of the largest batch that was accepted so far; 0 where none was. */
+  /** Rows of the largest upsert that was accepted so far; 0 where none was. */
   readonly largestAccepted: number;
   /** Whether rows of an upsert were refused without becoming dead letters: they are pending again. */
   readonly releasedSome: boolean;
@@ -158,7 +158,9 @@ export function createBatchSteps(
       const rows = keys.length;
       const added = await stored(sent, ledger.settle(sent.batch, outcome, letters));
       const state = outcome.state === 'accepted' ? 'accepted' : 'refused';
-      if (state === 'accepted' && letters.length < rows) largestAccepted = Math.max(largestAccepted, rows);
+      if (operation === 'upsert' && state === 'accepted' && letters.length < rows) {
+        largestAccepted = Math.max(largestAccepted, rows);
+      }
       tally[state] += rows - letters.length;
       if (operation === 'delete' && state === 'accepted') tally.deleted += rows - letters.length;
       if (operation === 'upsert' && state === 'refused' && letters.length < rows) releasedSome = true;

@@ -12,6 +12,9 @@ import { compareWatermarks } from './watermark.ts';
 
 const DAY_MS = 24 * 60 * 60_000;
 
+/** A nightly run does not begin at the same second each night. */
+const SLACK_DAYS = 0.25;
+
 /** A comparison that is about to be made. */
 export interface PlannedComparison {
   readonly report: ComparisonReport;
@@ -21,21 +24,22 @@ export interface PlannedComparison {
   readonly completed?: Comparison;
 }
 
-/** What tells one source from another: 16 bytes over connection, table or query, where and key. */
-export function sourceHash({ source }: Pick<Entity, 'source'>): Uint8Array {
-  const { connection, table, query, where, key } = source;
-  return hash16(JSON.stringify([connection, table ?? null, query ?? null, where ?? null, key]));
+/** What tells one source from another: 16 bytes over server and database, table or query, where and key. */
+export function sourceHash({ source }: Pick<Entity, 'source'>, { location }: Pick<Source, 'location'>): Uint8Array {
+  const { table, query, where, key } = source;
+  return hash16(JSON.stringify([location, table ?? null, query ?? null, where ?? null, key]));
 }
 
 /** What earlier runs left. The first run confirms the source. `writes`: absent in a dry run. */
 export async function recallComparison(
   entity: Entity,
+  source: Pick<Source, 'location'>,
   ledger: Pick<ReadOnlyLedger, 'comparison'>,
   writes: Pick<Ledger, 'rememberComparison'> | undefined,
 ): Promise<Comparison> {
   const left = await ledger.comparison();
   if (left.sourceHash !== undefined) return left;
-  const known = { ...left, sourceHash: sourceHash(entity) };
+  const known = { ...left, sourceHash: sourceHash(entity, source) };
   await writes?.rememberComparison(known);
   return known;
 }
@@ -46,7 +50,7 @@ export async function recallComparison(
  */
 export async function planComparison(
   entity: Entity,
-  source: Pick<Source, 'detection' | 'watermark'>,
+  source: Pick<Source, 'location' | 'detection' | 'watermark'>,
   known: Comparison,
   map: Uint8Array,
   full: boolean,
@@ -62,7 +66,7 @@ export async function planComparison(
 
   const { method, column } = incremental;
   const current = await source.watermark(incremental);
-  const origin = hash16(JSON.stringify([Buffer.from(sourceHash(entity)).toString('hex'), column]));
+  const origin = hash16(JSON.stringify([Buffer.from(sourceHash(entity, source)).toString('hex'), column]));
   const watermark = current && { method, value: current, sourceHash: origin };
   const fullBecause = full ? 'it was asked for' : whyFull(entity, known, { map, method, origin, current, now });
   const report = { method, why, mapChanged, ...(fullBecause !== undefined && { fullBecause }) };
@@ -106,8 +110,9 @@ function whyFull(
   if (current === undefined || compareWatermarks(watermark.value, current) > 0) {
     return 'the watermark is above what the source has now, as after a restored backup';
   }
-  if (now.getTime() - lastFullAt.getTime() >= reconcileEvery * DAY_MS) {
-    return `the last full comparison was ${Math.floor((now.getTime() - lastFullAt.getTime()) / DAY_MS)} days ago (reconcileEvery)`;
+  const days = Math.abs(now.getTime() - lastFullAt.getTime()) / DAY_MS;
+  if (days >= reconcileEvery - SLACK_DAYS) {
+    return `the last full comparison was ${Math.round(days)} days ago (reconcileEvery)`;
   }
   return undefined;
 }

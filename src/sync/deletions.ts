@@ -3,7 +3,8 @@
  *
  *   count   walk through the ledger, and look each page of keys up in the source
  *   guard   more than maxDeletePercent of the ledger, or a source that has changed and is not confirmed: nothing is deleted
- *   send    walk once more, look up once more: what is missing then, too, is sent, and leaves the ledger when accepted
+ *   send    walk once more, look up once more: what is missing then, too, is sent, and leaves the ledger when accepted; where
+ *           more is missing than was counted, the source is being emptied: the rest stays
  *
  * It goes by keys alone, whatever the detection: a row that is gone has no watermark.
  */
@@ -13,7 +14,15 @@ import { keyText, parseKey } from './key.ts';
 import { compileMap, type Mapped } from './map.ts';
 import type { Outbox } from './outbox.ts';
 import type { Source, StopCause } from './ports.ts';
-import { type Column, DELETION_HASH, type Ledger, type ReadOnlyLedger, type Row, type RunObserver } from './ports.ts';
+import {
+  type Column,
+  DELETION_HASH,
+  type KnownDeadLetter,
+  type Ledger,
+  type ReadOnlyLedger,
+  type Row,
+  type RunObserver,
+} from './ports.ts';
 import type { Tally } from './tally.ts';
 
 /** Keys looked up at a time. */
@@ -56,9 +65,8 @@ export interface DeletionOptions {
 
 /** Returns whether the source as it is now is one that missing rows may be deleted by: it was confirmed, or none is missing. */
 export async function sendDeletions(options: DeletionOptions): Promise<boolean> {
-  const { entity, ledger, observer, tally } = options;
-  const total = await ledger.count();
-  const missing = await countMissing(options);
+  const { entity, observer, tally } = options;
+  const { total, missing } = await countMissing(options);
   if (options.stopCause() !== undefined) return false;
   if (missing === 0) return true;
   const hold = (why: string, remedy: string) => {
@@ -81,17 +89,22 @@ export async function sendDeletions(options: DeletionOptions): Promise<boolean> 
       `See whether the source was loaded completely. If they are to be deleted, run once with --max-delete-percent ${Math.ceil((missing / total) * 100)}.`,
     );
   } else {
-    await sendMissing(options);
+    await sendMissing(options, missing);
   }
   return true;
 }
 
-async function countMissing(options: DeletionOptions): Promise<number> {
+/** Rows of the ledger, and those of them that would be deleted. */
+async function countMissing(options: DeletionOptions): Promise<{ readonly total: number; readonly missing: number }> {
+  let total = 0;
   let missing = 0;
   let unreadable = 0;
   let firstUnreadable = '';
   for await (const page of missingPages(options)) {
-    missing += page.missing.length;
+    total += page.rows;
+    const letters = await deletionLetters(options.ledger, page.missing);
+    options.tally.oldDeadLetters += page.missing.filter(({ key }) => letters.get(key) === 'waiting').length;
+    missing += page.missing.filter(({ key }) => isToBeTried(letters.get(key))).length;
     firstUnreadable ||= page.unreadable[0] ?? '';
     unreadable += page.unreadable.length;
   }
@@ -101,17 +114,31 @@ async function countMissing(options: DeletionOptions): Promise<number> {
       `${unreadable} tracked keys are no keys of this source, such as ${firstUnreadable}; they are left as they are (tamhr-sync ledger verify lists them)`,
     );
   }
-  return missing;
+  return { total, missing };
 }
 
-async function sendMissing(options: DeletionOptions): Promise<void> {
+/** A deletion that was refused waits for its time; without a dead letter there was none. */
+function isToBeTried(letter: KnownDeadLetter['state'] | undefined): boolean {
+  return letter === undefined || letter === 'due';
+}
+
+/** Sends `counted` deletions at most. */
+async function sendMissing(options: DeletionOptions, counted: number): Promise<void> {
   const { entity, ledger, writes, outbox, tally } = options;
   const map = payloadOf(options);
-  for await (const { missing } of missingPages(options)) {
-    const letters = await deletionLetters(
-      ledger,
-      missing.map(({ key }) => key),
-    );
+  let left = counted;
+  for await (const { missing: found } of missingPages(options)) {
+    const letters = await deletionLetters(ledger, found);
+    const missing = found.filter(({ key }) => isToBeTried(letters.get(key)));
+    left -= missing.length;
+    if (left < 0) {
+      tally.heldDeletions += missing.length;
+      options.observer.warning?.(
+        entity.name,
+        `more rows are missing from the source than when they were counted, such as ${missing[0]?.key}; no further one is deleted. See whether the source is loaded while this runs.`,
+      );
+      return;
+    }
     const unsendable: { key: string; reason: string; hash: Uint8Array }[] = [];
     for (const [index, { key, cells }] of missing.entries()) {
       if (options.stopCause() !== undefined) {
@@ -119,8 +146,6 @@ async function sendMissing(options: DeletionOptions): Promise<void> {
         break;
       }
       const state = letters.get(key);
-      if (state === 'waiting') tally.oldDeadLetters += 1;
-      if (state === 'waiting' || state === 'discarded') continue;
       const mapped = map(key, cells, outbox.sentAt(state !== undefined));
       if ('reason' in mapped) {
         unsendable.push({ key, reason: mapped.reason, hash: DELETION_HASH });
@@ -144,8 +169,16 @@ async function sendMissing(options: DeletionOptions): Promise<void> {
 }
 
 /** A page of the ledger: which of its keys the source does not have. */
-export interface MissingPage {
-  readonly missing: readonly { readonly key: string; readonly cells: Row }[];
+export /** A row of the ledger that the source does not have; `key` as the tool writes it. */
+interface MissingRow {
+  readonly key: string;
+  readonly cells: Row;
+}
+
+interface MissingPage {
+  /** Of the ledger. */
+  readonly rows: number;
+  readonly missing: readonly MissingRow[];
   /** Keys that no row of this source can have. */
   readonly unreadable: readonly string[];
 }
@@ -167,10 +200,11 @@ export async function* missingPages({
     if (page.length === 0) return;
     after = page.at(-1)?.key;
     const unreadable: string[] = [];
-    const readable = page.flatMap(({ key }) => {
-      const cells = parseKey(key, keyColumns);
-      if (cells === undefined) unreadable.push(key);
-      return cells === undefined ? [] : [{ key, cells }];
+    const readable = page.flatMap(({ key: ledgerKey }) => {
+      const cells = parseKey(ledgerKey, keyColumns);
+      const key = cells && keyText(cells, keyColumns);
+      if (key === undefined) unreadable.push(ledgerKey);
+      return cells === undefined || key === undefined ? [] : [{ key, cells }];
     });
     const found = new Set(
       readable.length === 0
@@ -183,17 +217,19 @@ export async function* missingPages({
             )
           ).map(({ index }) => index),
     );
-    const missing = readable.filter(
-      ({ cells }, index) => !found.has(index) && !held.has(keyText(cells, keyColumns) ?? ''),
-    );
-    yield { missing, unreadable };
+    const missing = readable.filter(({ key }, index) => !found.has(index) && !held.has(key));
+    yield { rows: page.length, missing, unreadable };
     if (page.length < PAGE_KEYS) return;
   }
 }
 
-/** The dead letters of deletions among these keys, with their states. */
-async function deletionLetters(ledger: ReadOnlyLedger, keys: readonly string[]): Promise<ReadonlyMap<string, string>> {
-  if (keys.length === 0) return new Map();
+/** The dead letters of deletions among these rows' keys, with their states. */
+async function deletionLetters(
+  ledger: ReadOnlyLedger,
+  rows: readonly MissingRow[],
+): Promise<ReadonlyMap<string, KnownDeadLetter['state']>> {
+  if (rows.length === 0) return new Map();
+  const keys = rows.map(({ key }) => key);
   const letters = await ledger.findDeadLetters(keys);
   return new Map(
     letters

@@ -10,17 +10,18 @@ import { keyText } from './key.ts';
 import type { Mapped, PayloadMapper } from './map.ts';
 import type { Outbox } from './outbox.ts';
 import { type KeyedPage, type KeyedRow, keyCells } from './pages.ts';
-import type {
-  Column,
-  DeadLetter,
-  KnownDeadLetter,
-  Ledger,
-  LedgerRow,
-  ReadOnlyLedger,
-  Row,
-  RunObserver,
-  Source,
-  StopCause,
+import {
+  type Column,
+  DELETION_HASH,
+  type DeadLetter,
+  type KnownDeadLetter,
+  type Ledger,
+  type LedgerRow,
+  type ReadOnlyLedger,
+  type Row,
+  type RunObserver,
+  type Source,
+  type StopCause,
 } from './ports.ts';
 import type { Tally } from './tally.ts';
 
@@ -49,6 +50,8 @@ export interface IntakeOptions {
   readonly abort: AbortSignal;
   readonly tally: Tally;
 }
+
+const NO_KEYS: ReadonlySet<string> = new Set();
 
 /** Rows of one source on their way into an outbox. */
 export interface Intake {
@@ -90,17 +93,20 @@ export function createIntake(options: IntakeOptions): Intake {
     const changed: KeyedRow[] = [];
     const unchanged: string[] = [];
     const unhashed: Required<LedgerRow>[] = [];
+    const returned = options.areDue ? await returnedOf(rows) : NO_KEYS;
     for (const row of rows) {
       const mapped = comparesRows ? map(row) : undefined;
       const isUnknown = comparesRows && row.hashes.length === 0 && !options.resendUnknown;
-      if (mapped === undefined) {
+      if (returned.has(row.key)) {
+        changed.push(row);
+      } else if (mapped === undefined) {
         unchanged.push(row.key);
       } else if ('reason' in mapped) {
         changed.push(row);
       } else if (isUnknown) {
         unhashed.push({ key: row.ledgerKey, hash: mapped.hash });
         unchanged.push(row.key);
-      } else if (row.hashes.some((hash) => sameHash(hash, mapped.hash))) {
+      } else if (row.hashes.length > 0 && row.hashes.every((hash) => sameHash(hash, mapped.hash))) {
         unchanged.push(row.key);
       } else {
         changed.push(row);
@@ -109,6 +115,12 @@ export function createIntake(options: IntakeOptions): Intake {
     if (unhashed.length > 0) await writes?.takeHashes(unhashed);
     tally.hashesTaken += unhashed.length;
     return { changed, unchanged };
+  }
+
+  /** Those whose deletion was refused: the destination may have done it nevertheless, so that they are sent once more. */
+  async function returnedOf(rows: readonly TrackedRow[]): Promise<ReadonlySet<string>> {
+    const letters = await findDeadLetters(ledger, rows);
+    return new Set([...letters].filter(([, { hash }]) => sameHash(hash, DELETION_HASH)).map(([key]) => key));
   }
 
   /** Whether an unresolved batch holds them all as they are: then it is no matter that nobody looks at them again. */
@@ -132,7 +144,8 @@ export function createIntake(options: IntakeOptions): Intake {
       if (comparesRows) leftHeld ||= !areHeldAsTheyAre(held);
       const { changed, unchanged } = await changedOf(tracked);
       tally.tracked += unchanged.length;
-      if (options.areDue) await writes?.dropDeadLetters(unchanged);
+      // By keys alone nobody knows whether a row is as it was when it was sent last.
+      if (options.areDue && comparesRows) await writes?.dropDeadLetters(unchanged);
 
       const changedKeys = new Set(changed.map(({ key }) => key));
       const fresh = await wholeRows(untracked, page);
@@ -146,9 +159,11 @@ export function createIntake(options: IntakeOptions): Intake {
         }
         const { key } = row;
         const letter = letters.get(key);
+        // It is looked up by key later.
+        if (letter?.state === 'due' && !options.areDue) continue;
         const isSuspect = letter !== undefined;
         const mapped = map(row, isSuspect);
-        if (letter !== undefined && isAsRefused(letter, mapped) && !(options.areDue && letter.state === 'due')) {
+        if (letter !== undefined && isAsRefused(letter, mapped) && letter.state !== 'due') {
           if (letter.state === 'waiting') tally.oldDeadLetters += 1;
           continue;
         }

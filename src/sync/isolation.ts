@@ -119,7 +119,7 @@ export function createIsolation(
       if (isNoVerdict) await release(tree, row.sent, row.delivery.attempts, 'refused alone, as all that was tried');
       else await bury(tree, row);
     }
-    if (root.delivery.verdict === 'shrink') await learnSize();
+    if (root.delivery.verdict === 'shrink' && root.sent.batch.operation === 'upsert') await learnSize();
     if (stopped !== undefined) throw stopped.error;
     if (commonReason !== undefined) noteSchemaProblem(rows, commonReason);
     else if (!anyAccepted && rows >= TELLING_BATCH_ROWS) breaker.failed();

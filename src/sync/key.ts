@@ -36,8 +36,9 @@ export function parseKey(text: string, columns: readonly Column[]): Row | undefi
   if (parts.length !== columns.length) return undefined;
   const cells = columns.map((column, index) => parseCell(parts[index] as string, column));
   if (cells.includes(undefined)) return undefined;
-  const isGuid = columns.every(({ kind }) => kind === 'guid');
-  return keyText(cells as Row, columns) === (isGuid ? text.toLowerCase() : text) ? (cells as Row) : undefined;
+  // Text alone has two cases.
+  const written = columns.some(({ kind }) => kind === 'text') ? text : text.toLowerCase();
+  return keyText(cells as Row, columns) === written ? (cells as Row) : undefined;
 }
 
 function splitKey(text: string): string[] {

@@ -105,7 +105,11 @@ export function mapHash({ map }: Pick<Entity, 'map'>, columns: readonly Column[]
   const read = columnsOf(map)?.map((name) => name.toLowerCase());
   const kinds = columns
     .filter(({ name }) => read?.includes(name.toLowerCase()) ?? true)
-    .map(({ name, kind }) => [read === undefined ? name : name.toLowerCase(), kind]);
+    .map(({ name, kind, sqlType }) => [
+      read === undefined ? name : name.toLowerCase(),
+      // Its scale is in the text: 12.5, 12.50.
+      kind === 'decimal' ? sqlType : kind,
+    ]);
   const hashed = map && Object.entries(map).filter(([, field]) => typeof field === 'string' || !('sentAt' in field));
   // The order of columns is that of the map where there is one, and else the payload's.
   if (read !== undefined) kinds.sort(([a = ''], [b = '']) => (a < b ? -1 : 1));

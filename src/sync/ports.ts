@@ -96,6 +96,8 @@ export interface PageFilter {
 
 /** One entity's rows. Every method may throw SyncError (SOURCE_*). */
 export interface Source {
+  /** Server and database, as a text without secrets that tells a source that has moved. */
+  readonly location: string;
   /** The columns that a `row` has, in order; refuses columns and key types that cannot be read, by name. */
   describe(): Promise<readonly Column[]>;
   /**

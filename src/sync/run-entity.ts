@@ -183,8 +183,13 @@ async function sendPending(
   await refuseSmallSource(entity, source);
   const isLedgerEmpty = await warnOfEmptyLedger(entity, ledger, observer);
 
-  const known = await recallComparison(entity, ledger, writes?.ledger);
+  const known = await recallComparison(entity, source, ledger, writes?.ledger);
   const comparison = await planComparison(entity, source, known, mapHash(entity, columns), options.full);
+  if (entity.changes !== 'new' && known.watermark !== undefined && comparison.since === undefined) {
+    // What is sent from now on may be by another map, or of another source: should this run not come to its end, and they be
+    // put back, the old watermark would hide that.
+    await writes?.ledger.rememberComparison(withoutWatermark(known));
+  }
   tally.comparison = comparison.report;
   observer.comparing?.(entity.name, comparison.report);
   const countsRows = options.countRows && comparison.since === undefined;
@@ -264,9 +269,10 @@ async function sendPending(
 
   // A row that is deleted must not be on its way.
   await settleAll();
+  await refuseSmallSource(entity, source);
   const isPerRow = entity.deleted === undefined || isCallPerRow(entity.deleted);
   const deletions = createOutbox('delete', isPerRow ? { ...entity.destination, batchSize: 1 } : limits, send);
-  const confirmed = sourceHash(entity);
+  const confirmed = sourceHash(entity, source);
   const wasConfirmed = sameHash(known.sourceHash, confirmed);
   const isConfirmed = await sendDeletions({
     ...shared,

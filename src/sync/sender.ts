@@ -129,7 +129,7 @@ export function createSender(
     await steps.settle(sent, { state: 'accepted', attempts }, letters);
     for (const key of batch.keys) held.delete(key);
     breaker.passed();
-    if (batch.keys.length <= rememberedRows) return;
+    if (batch.operation === 'delete' || batch.keys.length <= rememberedRows) return;
     // The destination takes more than it did.
     rememberedRows = Number.POSITIVE_INFINITY;
     await ledger.rememberMaxBatchRows(undefined);

@@ -5,7 +5,7 @@ import {
   entityOf,
   keysOf,
   MemoryDestination,
-  type MemoryLedger,
+  MemoryLedger,
   memorySource,
   numberedRows,
   payloadsOf,
@@ -160,4 +160,56 @@ test('the watermark stays where rows are pending again', async () => {
   await next.run;
   assert.deepEqual(keysOf(numberedRows(6)).slice(3), next.destination.sent[0]?.keys);
   assert.ok(ledger.compared.watermark);
+});
+
+describe('a map that is put back', () => {
+  const mapOf = (constant: number) =>
+    entityOf({ changes: 'changed', map: { id: 'Id', name: 'Name', constant: { const: constant } } });
+  const rows = numberedRows(12);
+  const source = memorySource(rows, undefined, undefined, { of: () => 1, current: () => 2 });
+  const constants = (held: Map<unknown, unknown>) => [...new Set(held.values())];
+
+  for (const [why, first, second] of [
+    ['that stopped at its limit', {}, { limit: 6 }],
+    ['beside an unresolved batch', { lostKey: '4' }, { lostKey: '4' }],
+  ] as const) {
+    test(`after a run by the other one ${why} leaves no row as that one made it`, async () => {
+      const ledger = new MemoryLedger();
+      const held = new Map<unknown, unknown>();
+      const sync = async (constant: number, { limit, lostKey = '' }: { limit?: number; lostKey?: string } = {}) => {
+        const destination = new MemoryDestination((batch) => {
+          if (batch.keys.includes(lostKey)) return 503;
+          for (const row of payloadsOf(batch)) held.set(row.id, row.constant);
+          return undefined;
+        });
+        const options = limit === undefined ? {} : { limit };
+        await (await runOnce({ source, ledger, entity: mapOf(constant), options, destination })).run;
+      };
+      await sync(1, first);
+      await sync(2, second);
+      for (const _night of [1, 2]) await sync(1);
+      assert.deepEqual(constants(held), [1]);
+    });
+  }
+});
+
+test('a change that was refused is not forgotten by a night with changes new', async () => {
+  const rows = numberedRows(4);
+  const source = (list: readonly Row[], version: number) =>
+    memorySource(list, undefined, undefined, { of: ([id]) => (id === 2 ? version : 1), current: () => version + 1 });
+  const { ledger, run } = await runOnce({ source: source(rows, 1), entity: changed });
+  await run;
+  const now = renamed(rows, 2);
+  const refused = await runOnce({
+    source: source(now, 2),
+    ledger,
+    entity: changed,
+    destination: new MemoryDestination(() => 422),
+  });
+  await refused.run;
+  for (const letter of ledger.deadLetters.values()) letter.state = 'due';
+  await (await runOnce({ source: source(now, 2), ledger })).run;
+  const { destination, run: last } = await runOnce({ source: source(now, 2), ledger, entity: changed });
+  await last;
+  assert.deepEqual(sentIds(destination), [2]);
 });

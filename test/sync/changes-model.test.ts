@@ -90,12 +90,12 @@ const step = (modes: readonly Entity['changes'][]): fc.Arbitrary<Step> =>
         { requiredKeys: ['what', 'faults', 'meanwhile', 'full'] },
       ),
     },
-    { weight: 1, arbitrary: fc.record({ what: fc.constant('mode' as const), changes: fc.constantFrom(...modes) }) },
+    { weight: 2, arbitrary: fc.record({ what: fc.constant('mode' as const), changes: fc.constantFrom(...modes) }) },
     {
       weight: 1,
       arbitrary: fc.record({ what: fc.constant('map' as const), constant: fc.integer({ min: 1, max: 3 }) }),
     },
-    { weight: 1, arbitrary: fc.constant({ what: 'retry' as const }) },
+    { weight: 2, arbitrary: fc.constant({ what: 'retry' as const }) },
   );
 
 /** A source, a ledger and a destination through all of a history. */

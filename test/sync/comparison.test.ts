@@ -68,7 +68,7 @@ test('a changed map is told of, in a comparison by hash too', async () => {
 });
 
 test('by keys alone nothing is asked of the source, and nothing is remembered', async () => {
-  const source = { detection: () => assert.fail(), watermark: () => assert.fail() };
+  const source = { location: 'memory', detection: () => assert.fail(), watermark: () => assert.fail() };
   const { report, completed } = await planComparison(entityOf({}), source, {}, MAP, false);
   assert.equal(report.method, 'keys');
   assert.equal(completed, undefined);
@@ -76,12 +76,15 @@ test('by keys alone nothing is asked of the source, and nothing is remembered', 
 
 test('the first run confirms the source, a later one does not, and a dry run remembers nothing', async () => {
   const ledger = new MemoryLedger();
-  await recallComparison(changed, ledger, undefined);
+  await recallComparison(changed, memorySource([]), ledger, undefined);
   assert.deepEqual(ledger.compared, {});
-  await recallComparison(changed, ledger, ledger);
-  assert.deepEqual(ledger.compared.sourceHash, sourceHash(changed));
+  await recallComparison(changed, memorySource([]), ledger, ledger);
+  assert.deepEqual(ledger.compared.sourceHash, sourceHash(changed, memorySource([])));
   const moved = entityOf({ changes: 'changed', source: { table: 'dbo.OTHER' } });
-  assert.deepEqual((await recallComparison(moved, ledger, ledger)).sourceHash, sourceHash(changed));
+  assert.deepEqual(
+    (await recallComparison(moved, memorySource([]), ledger, ledger)).sourceHash,
+    sourceHash(changed, memorySource([])),
+  );
 });
 
 test('maps differ where payloads do, and not by times of sending', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Row } from '../../src/sync/ports.ts';
+import { DELETION_HASH, type Row } from '../../src/sync/ports.ts';
 import type { EntityOptions } from '../../src/sync/run-entity.ts';
 import { entityOf, MemoryDestination, MemoryLedger, memorySource, numberedRows, payloadsOf } from '../support/fakes.ts';
 import { runOnce } from '../support/run-once.ts';
@@ -88,6 +88,53 @@ describe('the guard', () => {
   test('holds in a dry run, too', async () => {
     const { tally } = await mirrored(twenty, [], { dryRun: true });
     assert.deepEqual([tally.heldDeletions, tally.deletions], [20, 0]);
+  });
+});
+
+describe('the guard, when the source', () => {
+  test('is emptied between the count and the sending, lets no more go than was counted', async () => {
+    const { ledger } = await mirrored(twenty, twenty);
+    const rows = twenty.slice(1);
+    const source = memorySource(rows);
+    let lookups = 0;
+    const emptied: typeof source = {
+      ...source,
+      async lookup(...asked) {
+        lookups += 1;
+        return lookups === 1 ? source.lookup(...asked) : [];
+      },
+    };
+    const { destination, tally, warnings, run } = await runOnce({ source: emptied, ledger, entity: mirror() });
+    await run;
+    assert.deepEqual(destination.sent, []);
+    assert.equal(tally.heldDeletions, 20);
+    assert.match(warnings.join(), /more rows are missing .* than when they were counted/);
+  });
+
+  test('is smaller than minRows by then, lets none go', async () => {
+    const { ledger } = await mirrored(twenty, twenty);
+    const source = memorySource(twenty.slice(1));
+    let counts = 0;
+    const shrinking: typeof source = {
+      ...source,
+      async count() {
+        counts += 1;
+        return counts === 1 ? 19 : 0;
+      },
+    };
+    const entity = mirror({ source: { minRows: 10 } });
+    await assert.rejects((await runOnce({ source: shrinking, ledger, entity })).run, { code: 'SOURCE_TOO_SMALL' });
+    assert.equal(ledger.tracked.size, 20);
+  });
+
+  test('lacks rows whose deletion was refused, does not count these', async () => {
+    const { ledger } = await mirrored(twenty, twenty);
+    for (const key of ['1', '2']) {
+      ledger.deadLetters.set(key, { key, reason: 'refused', state: 'discarded', hash: DELETION_HASH });
+    }
+    const { tally, run } = await runOnce({ rows: twenty.slice(4), ledger, entity: mirror() });
+    await run;
+    assert.deepEqual([tally.deleted, tally.heldDeletions], [2, 0]);
   });
 });
 
@@ -203,6 +250,58 @@ describe('what the destination answers', () => {
       [['1', '2']],
     );
   });
+});
+
+describe('a GUID that stands in the ledger in upper case', () => {
+  const columns = [
+    { name: 'Id', kind: 'guid', sqlType: 'uniqueidentifier' },
+    { name: 'Name', kind: 'text', sqlType: 'nvarchar(50)' },
+  ] as const;
+  const key = 'aaaaaaaa-0000-4000-8000-000000000001';
+  const entity = mirror({ maxDeletePercent: 100 });
+
+  function upperCased(): MemoryLedger {
+    const ledger = new MemoryLedger();
+    ledger.tracked.set(key.toUpperCase(), undefined);
+    return ledger;
+  }
+
+  test('is deleted by the key as rows are sent with', async () => {
+    const { destination, ledger, run } = await runOnce({
+      source: memorySource([], columns),
+      ledger: upperCased(),
+      entity,
+    });
+    await run;
+    assert.deepEqual(
+      destination.sent.map((batch) => [batch.keys, payloadsOf(batch)]),
+      [[[key], [{ Code: key, Gone: true }]]],
+    );
+    assert.equal(ledger.tracked.size, 0);
+  });
+
+  test('is not deleted anew while its deletion is unresolved', async () => {
+    const ledger = upperCased();
+    for (const _night of [1, 2, 3]) {
+      const destination = new MemoryDestination(() => 503);
+      await (await runOnce({ source: memorySource([], columns), ledger, entity, destination })).run;
+    }
+    assert.equal(ledger.batches.size, 1);
+  });
+});
+
+test('a row that comes back after its deletion was refused is sent, though the ledger holds it as it is', async () => {
+  const destination = new MemoryDestination(({ keys }) => (keys.includes('1') ? 422 : undefined));
+  const { ledger } = await mirrored(twenty, twenty.slice(1), { destination });
+  assert.equal(ledger.deadLetters.size, 1);
+  for (const letter of ledger.deadLetters.values()) letter.state = 'due';
+  const back = await runOnce({ rows: twenty, ledger, entity: mirror() });
+  await back.run;
+  assert.deepEqual(
+    back.destination.sent.map(({ operation, keys }) => [operation, keys]),
+    [['upsert', ['1']]],
+  );
+  assert.equal(ledger.deadLetters.size, 0);
 });
 
 test('keys that no row of the source can have are left alone, and told of', async () => {
