@@ -1,14 +1,14 @@
 /** How changed rows of a source are found without reading all: which column tells of them, and up to where it does now. */
 import { SyncError } from '../sync/errors.ts';
 import type { ChosenDetection, IncrementalDetection, Watermark } from '../sync/ports.ts';
-import { encodeTime } from '../sync/watermark.ts';
+import { compareWatermarks, encodeTime } from '../sync/watermark.ts';
 import { type SourceColumn, sourceColumn, typeName } from './columns.ts';
 import { quoteTableName } from './names.ts';
 import { nvarchar } from './parameters.ts';
 import type { Session } from './session.ts';
 import { named } from './source-description.ts';
 import { type SourceEntity, sameName, sourceName } from './source-entity.ts';
-import { latestStatement, ROWVERSION_BYTES, type TimeColumn } from './source-statements.ts';
+import { highestStatement, latestStatement, ROWVERSION_BYTES, type TimeColumn } from './source-statements.ts';
 import { errorNumber, isPermissionError } from './statement-error.ts';
 import { isTransient } from './transient.ts';
 
@@ -59,7 +59,12 @@ export async function readWatermark(
   // Connections may lead to another replica by now, after a failover.
   const obstacle = await rowversionObstacle(session, connection);
   if (obstacle !== undefined) throw noRowversion(entity, obstacle);
-  return (await session.query(MIN_ACTIVE)).rows[0]?.[0] as Uint8Array;
+  const active = (await session.query(MIN_ACTIVE)).rows[0]?.[0] as Watermark;
+  const { table } = entity.source;
+  if (table !== undefined && (await lookAtTable(session, table)).kind === 'table') return active;
+  // Of a view or query nobody knows whose rowversions these are: another database counts by itself.
+  const highest = (await session.query(highestStatement(entity, column))).rows[0]?.[0] as Watermark | null;
+  return highest !== null && compareWatermarks(highest, active) < 0 ? highest : active;
 }
 
 /** Describes a modified-at column. Rejects with SyncError SOURCE_COLUMN_MISSING or SOURCE_REFUSED, or the driver's error. */
@@ -104,6 +109,7 @@ async function automatic(session: Session, connection: string, entity: SourceEnt
   if (found.kind !== 'table') return { why: `${table} ${NO_TABLE[found.kind]}` };
   const column = found.rowversion;
   if (column === undefined) return { why: `${table} has no rowversion column` };
+  if (found.isComputed) return { why: `${table} has computed columns, which may change without its row` };
   if (mayChangeByItself(entity.source.where)) {
     return { why: 'source.where calls functions or looks elsewhere, so that rows may come in that are not modified' };
   }
@@ -171,6 +177,8 @@ interface FoundTable {
   readonly kind: 'table' | keyof typeof NO_TABLE;
   /** A table's rowversion column; it has one at most. */
   readonly rowversion?: string;
+  /** Whether a column of it is computed: by the clock, or by a function that reads other tables, perhaps. */
+  readonly isComputed: boolean;
 }
 
 const NO_TABLE = {
@@ -193,19 +201,23 @@ async function lookAtTable(session: Session, table: string): Promise<FoundTable>
     const { rows } = await session.query('SELECT CASE WHEN DB_ID(@database) = DB_ID() THEN 1 ELSE 0 END', {
       database: nvarchar(database, NAME_LENGTH),
     });
-    if (rows[0]?.[0] !== 1) return { kind: 'elsewhere' };
+    if (rows[0]?.[0] !== 1) return { kind: 'elsewhere', isComputed: false };
   }
   const { rows } = await session.query(
-    `SELECT found.type, version.name FROM sys.objects AS found
+    `SELECT found.type, version.name,
+       (SELECT COUNT(*) FROM sys.columns AS computed
+        WHERE computed.object_id = found.object_id AND computed.is_computed = 1)
+     FROM sys.objects AS found
      LEFT JOIN sys.columns AS version
        ON version.object_id = found.object_id AND version.system_type_id = ${ROWVERSION_TYPE_ID}
      WHERE found.object_id = OBJECT_ID(@name)`,
     { name: nvarchar(name, 3 * (NAME_LENGTH * 2 + 3)) },
   );
-  const [type, rowversion] = (rows[0] ?? []) as readonly (string | null)[];
+  const [type, rowversion, computed] = (rows[0] ?? []) as readonly [string?, (string | null)?, number?];
   return {
     kind: KINDS[type?.trim() ?? ''] ?? 'other',
     ...(rowversion != null && { rowversion }),
+    isComputed: (computed ?? 0) > 0,
   };
 }
 

@@ -84,6 +84,11 @@ export function countStatement(entity: SourceEntity, atMost: number | undefined)
       };
 }
 
+/** One row: the highest value in that column. */
+export function highestStatement(entity: SourceEntity, column: string): string {
+  return `SELECT MAX(${quoteName(column)}) FROM ${rows(entity)}`;
+}
+
 /** One row: the latest time in that column, and the server's clock, as it is there and in UTC. */
 export function latestStatement(entity: SourceEntity, column: string): string {
   return `SELECT MAX(${quoteName(column)}), SYSDATETIME(), SYSUTCDATETIME() FROM ${rows(entity)}`;

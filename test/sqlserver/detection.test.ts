@@ -117,6 +117,17 @@ describe('the detection of changed rows', () => {
       },
     );
 
+    itByRowversion('is by hash where columns are computed, perhaps by the clock', async () => {
+      await run(
+        'CREATE TABLE dbo.Computed (Id int NOT NULL PRIMARY KEY, EndsOn date NULL, IsOver AS CASE WHEN EndsOn < GETDATE() THEN 1 ELSE 0 END, RowVer rowversion)',
+      );
+      assert.deepEqual(await (await sourceOf({ table: 'dbo.Computed' })).detection(), {
+        why: 'dbo.Computed has computed columns, which may change without its row',
+      });
+      const configured = await sourceOf({ table: 'dbo.Computed' }, { method: 'rowversion' });
+      assert.equal((await configured.detection()).incremental?.column, 'RowVer');
+    });
+
     it('is by hash where the source is a view or a query, of versioned tables too', async () => {
       assert.deepEqual(await (await sourceOf({ table: 'dbo.VersionedView' })).detection(), {
         why: 'dbo.VersionedView is a view',
@@ -280,6 +291,20 @@ describe('the detection of changed rows', () => {
       const second = await mark(source);
       assert.ok(compareWatermarks(first, second) < 0);
       assert.deepEqual(await source.page(undefined, 10, never, since(detection, second)), []);
+    });
+
+    itByRowversion('of a view is no higher than its rows, whose database may count by itself', async () => {
+      await run('CREATE TABLE dbo.Elsewhere (Id int NOT NULL PRIMARY KEY, Counted binary(8) NOT NULL)');
+      await run('INSERT INTO dbo.Elsewhere (Id, Counted) VALUES (1, 0x0000000000000001)');
+      await run('CREATE VIEW dbo.ElsewhereView AS SELECT Id, Counted FROM dbo.Elsewhere');
+      const source = await sourceOf({ table: 'dbo.ElsewhereView' }, { method: 'rowversion', column: 'Counted' });
+      const { incremental } = await source.detection();
+      assert.ok(incremental);
+      const watermark = (await source.watermark(incremental)) as Watermark;
+      assert.equal(Buffer.from(watermark).toString('hex'), '0000000000000001');
+      await run('INSERT INTO dbo.Elsewhere (Id, Counted) VALUES (2, 0x0000000000000002)');
+      const found = await source.page(undefined, 10, never, since(incremental, watermark));
+      assert.deepEqual(found.flat(), [1, 2]);
     });
 
     itByRowversion('finds a row whose transaction was open when the watermark was read', async () => {
