@@ -1,10 +1,13 @@
 /**
  * `npm run demo`: the nightly job on this machine, with the shipped configuration against a stand-in SQL Server and
- * receiver. On the way a row is refused, and a run is killed in the middle of a batch; the demo fails where the job does not
- * do what the README says.
+ * receiver. On the way a row is refused, a run is killed in the middle of a batch, people change their names and leave; the
+ * demo fails where the job does not do what the README says.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { styleText } from 'node:util';
 import { startReceiver } from './receiver.ts';
@@ -17,7 +20,12 @@ const BAD_NO_REG = 'NEW-123';
 
 const root = new URL('../', import.meta.url);
 const server = await startSqlServer();
-const receiver = await startReceiver({ auth: { header: 'X-Api-Key', value: API_KEY }, idempotency: true });
+const receiver = await startReceiver({
+  auth: { header: 'X-Api-Key', value: API_KEY },
+  idempotency: true,
+  deletions: { '/users-deleted': '/users' },
+});
+const folder = await mkdtemp(join(tmpdir(), 'tamhr-sync-demo-'));
 
 /** Starts `tamhr-sync` as cron would, its output shown. */
 function start(command: string): ChildProcess {
@@ -73,6 +81,16 @@ async function addUsers(count: number): Promise<void> {
   );
 }
 
+/** The shipped configuration with users that are mirrored. */
+async function writeMirror(): Promise<string> {
+  const file = join(folder, 'mirror.config.json');
+  const config = JSON.parse(await readFile(new URL('sync.config.json', root), 'utf8'));
+  const users = config.entities.find(({ name }: { name: string }) => name === 'Users');
+  Object.assign(users, { changes: 'mirror', deleted: { url: '/users-deleted', map: { Code: 'Id' } } });
+  await writeFile(file, JSON.stringify(config, null, 2));
+  return file;
+}
+
 const say = (text: string) => console.log(styleText('cyan', `\n${text}`));
 const timesTaken = () => [...receiver.accepted('/users').values()].map(({ times }) => times);
 
@@ -108,9 +126,23 @@ try {
   expect('users at the receiver', receiver.accepted('/users').size, ROWS.Users + 500);
   expect('the most often that a user was taken', Math.max(...timesTaken()), 1);
 
+  say(
+    'From now on the receiver is to mirror the users. One gets a new name, two leave; `plan` tells what a run would do.',
+  );
+  const mirror = await writeMirror();
+  await tamhrSync(`run --entity Users --config ${mirror}`, 0);
+  await server.query('TAMHR_MDM', "UPDATE dbo.MDM_USER SET Name = N'Siti Baru' WHERE NoReg = N'NEW-7'");
+  await server.query('TAMHR_MDM', "DELETE FROM dbo.MDM_USER WHERE NoReg IN (N'NEW-8', N'NEW-9')");
+  await tamhrSync(`plan --entity Users --sample 1 --config ${mirror}`, 0);
+  await tamhrSync(`run --entity Users --config ${mirror}`, 0);
+  const users = [...receiver.holds('/users').values()];
+  expect('users at the receiver', users.length, ROWS.Users + 498);
+  expect('the new name at the receiver', users.find(({ NoReg }) => NoReg === 'NEW-7')?.Name, 'Siti Baru');
+
   say('What an administrator sees in the morning.');
   await tamhrSync('status', 0);
 } finally {
   await receiver.close();
   await server.close();
+  await rm(folder, { recursive: true });
 }
