@@ -112,9 +112,10 @@ function adoptedRows(rows: readonly Required<LedgerRow>[]) {
 
 /** Some rows of a label, CHUNK_ROWS at most. */
 async function deleteRows(session: Session, label: Parameter, since: Date | undefined): Promise<number> {
+  const condition = `EntityType = @label${since === undefined ? '' : ' AND SyncTimestamp >= @since'}`;
   const { rowCount } = await session.query(
-    `DELETE TOP (@rows) FROM dbo.TB_R_SYNC_TRACKING
-     WHERE EntityType = @label${since === undefined ? '' : ' AND SyncTimestamp >= @since'}`,
+    `DELETE FROM dbo.TB_R_SYNC_TRACKING WHERE ${condition}
+       AND EntityId IN (SELECT TOP (@rows) EntityId FROM dbo.TB_R_SYNC_TRACKING WHERE ${condition} ORDER BY EntityId)`,
     { label, rows: int(CHUNK_ROWS), ...(since !== undefined && { since: datetime2(since) }) },
   );
   return rowCount;

@@ -13,22 +13,27 @@ import { errorText, isPermissionError } from './statement-error.ts';
 /** A table, and the rows of it that ended before `@before`. */
 interface History {
   readonly table: 'dbo.TB_R_Log' | 'dbo.TB_R_SYNC_BATCH' | 'dbo.TB_R_SYNC_RUN';
+  /** Its primary key. */
+  readonly key: string;
   readonly condition: string;
 }
 
 const LOG: History = {
   table: 'dbo.TB_R_Log',
+  key: 'ID',
   condition: `ApplicationName = N'${APPLICATION_NAME}' AND LogCategory = N'${LOG_CATEGORY}' AND CreatedOn < CAST(@before AS datetime)`,
 };
 
 const BATCHES: History = {
   table: 'dbo.TB_R_SYNC_BATCH',
+  key: 'BatchId',
   condition: "State <> N'sending' AND SettledAt < @before",
 };
 
 /** A run that died has no end; a day after its start it has none to come. */
 const RUNS: History = {
   table: 'dbo.TB_R_SYNC_RUN',
+  key: 'RunId',
   condition: `COALESCE(FinishedAt, DATEADD(day, 1, StartedAt)) < @before
     AND NOT EXISTS (SELECT 1 FROM dbo.TB_R_SYNC_ENTITY AS e WHERE e.OwnerRunId = TB_R_SYNC_RUN.RunId)`,
 };
@@ -64,17 +69,21 @@ async function count(session: Session, { table, condition }: History, before: Da
 
 async function remove(
   session: Session,
-  { table, condition }: History,
+  { table, key, condition }: History,
   before: Date,
   connectionName: string,
 ): Promise<number> {
   let removed = 0;
   for (;;) {
     const { rowCount } = await session
-      .query(`DELETE TOP (@rows) FROM ${table} WHERE ${condition}`, {
-        rows: int(CHUNK_ROWS),
-        before: datetime2(before),
-      })
+      .query(
+        `DELETE FROM ${table}
+         WHERE ${key} IN (SELECT TOP (@rows) ${key} FROM ${table} WHERE ${condition} ORDER BY ${key})`,
+        {
+          rows: int(CHUNK_ROWS),
+          before: datetime2(before),
+        },
+      )
       .catch((error) => {
         throw isPermissionError(error) ? deleteDenied(error, table, connectionName) : error;
       });
