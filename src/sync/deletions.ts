@@ -168,13 +168,13 @@ async function sendMissing(options: DeletionOptions, counted: number): Promise<v
   }
 }
 
-/** A page of the ledger: which of its keys the source does not have. */
-export /** A row of the ledger that the source does not have; `key` as the tool writes it. */
+/** A row of the ledger that the source does not have; `key` as the tool writes it. */
 interface MissingRow {
   readonly key: string;
   readonly cells: Row;
 }
 
+/** A page of the ledger: which of its keys the source does not have. */
 interface MissingPage {
   /** Of the ledger. */
   readonly rows: number;

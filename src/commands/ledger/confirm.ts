@@ -21,6 +21,10 @@ export async function confirm(
     output.write(`${question} [y/N] `);
     const answer = await Promise.race([lines.question('', { signal }), closed.promise]);
     return /^\s*y(es)?\s*$/i.test(answer);
+  } catch (error) {
+    // What is said of it begins a line.
+    output.write('\n');
+    throw error;
   } finally {
     lines.close();
     input.pause();
