@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
 import { Readable } from 'node:stream';
 import { beforeEach, describe, it } from 'node:test';
 import { sampleRow } from '../../../dev/sqlserver/sample-rows.ts';
@@ -125,6 +126,27 @@ describe('ledger adopt', () => {
     );
     assert.equal((await ledger(['adopt', '--entity', 'Users', '--dry-run'])).code, 0);
     await release();
+  });
+
+  it('a signal ends it between two pages with 130 or 143; what was marked stays, and to repeat it is safe', async () => {
+    for (const [signal, expected] of [
+      ['SIGINT', 130],
+      ['SIGTERM', 143],
+    ] as const) {
+      const signals = new EventEmitter();
+      async function* keys() {
+        yield Buffer.from(`"${idOf(0)}"\n`.repeat(5000));
+        signals.emit(signal, signal);
+        yield Buffer.from(`"${idOf(1)}"\n`);
+      }
+      const stdin = () => Readable.from(keys());
+      const { code, stdout, stderr } = await ledger(['adopt', '--entity', 'Users', '--keys', '-'], { stdin, signals });
+      assert.deepEqual([code, stdout], [expected, '']);
+      assert.match(stderr, new RegExp(`^${signal}: stopped\\. What was done until then stays`));
+      assert.ok(!(await tracked()).includes(`User ${idOf(1)} hash`));
+      assert.equal(signals.listenerCount('SIGINT'), 0);
+    }
+    assert.equal((await ledger(['adopt', '--entity', 'Users'])).code, 0, 'the lock is free');
   });
 
   it('wrong usage is 64, and says what to do', async () => {
