@@ -262,33 +262,29 @@ async function sendPending(
   };
   await sendDueDeadLetters({ ...shared, intake: intakeOf(true), settleOthers: settleAll });
   const { completed } = comparison;
-  if (entity.changes !== 'mirror' || stopCause() !== undefined) {
-    await outbox.flush();
-    return { stoppedBy: stopCause(), ...(!intake.leftHeld && { completed }) };
-  }
-
-  // A row that is deleted must not be on its way.
-  await settleAll();
-  await refuseSmallSource(entity, source);
-  const isPerRow = entity.deleted === undefined || isCallPerRow(entity.deleted);
-  const deletions = createOutbox('delete', isPerRow ? { ...entity.destination, batchSize: 1 } : limits, send);
-  const confirmed = sourceHash(entity, source);
-  const wasConfirmed = sameHash(known.sourceHash, confirmed);
-  const isConfirmed = await sendDeletions({
-    ...shared,
-    outbox: deletions,
-    keyColumns,
-    held,
-    isSourceConfirmed: wasConfirmed || options.confirmSourceChange,
-  });
-  await deletions.flush();
-  if (!isConfirmed || wasConfirmed) return { stoppedBy: stopCause(), ...(!intake.leftHeld && { completed }) };
-  // Without the watermark, which may be gone by now.
-  await writes?.ledger.rememberComparison({ ...withoutWatermark(known), sourceHash: confirmed });
+  const isMirrored = entity.changes === 'mirror' && stopCause() === undefined;
+  await (isMirrored ? settleAll() : outbox.flush());
+  const confirmed = isMirrored ? await deleteMissing() : undefined;
   return {
     stoppedBy: stopCause(),
-    ...(!intake.leftHeld && completed && { completed: { ...completed, sourceHash: confirmed } }),
+    ...(completed && !intake.leftHeld && { completed: { ...completed, ...(confirmed && { sourceHash: confirmed }) } }),
   };
+
+  /** Comes when nothing is on its way any more. Returns the source's hash where that is confirmed now and was not before. */
+  async function deleteMissing(): Promise<Uint8Array | undefined> {
+    await refuseSmallSource(entity, source);
+    const isPerRow = entity.deleted === undefined || isCallPerRow(entity.deleted);
+    const deletions = createOutbox('delete', isPerRow ? { ...entity.destination, batchSize: 1 } : limits, send);
+    const current = sourceHash(entity, source);
+    const wasConfirmed = sameHash(known.sourceHash, current);
+    const isSourceConfirmed = wasConfirmed || options.confirmSourceChange;
+    const isConfirmed = await sendDeletions({ ...shared, outbox: deletions, keyColumns, held, isSourceConfirmed });
+    await deletions.flush();
+    if (wasConfirmed || !isConfirmed) return undefined;
+    // Without the watermark, which may be gone by now.
+    await writes?.ledger.rememberComparison({ ...withoutWatermark(known), sourceHash: current });
+    return current;
+  }
 }
 
 function pageRowsFor({ destination }: Entity): number {
@@ -323,7 +319,8 @@ async function warnOfEmptyLedger(
     observer.warning?.(
       entity.name,
       `TB_R_SYNC_TRACKING holds no row of ${labels}, but TB_R_Log holds successful batches of ${entity.name}: ` +
-        'the receiver may have these rows already, and all of them will be sent again',
+        'the receiver may have these rows already, and all of them will be sent again; ' +
+        '`tamhr-sync ledger adopt` marks rows as sent without sending them',
     );
   } else if (logged === undefined) {
     observer.warning?.(
