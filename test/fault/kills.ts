@@ -105,7 +105,7 @@ export async function killAtRandom(
 
 /**
  * Kills `kills` runs at random moments while batches are in flight, some of them one after the other; between a kill and the
- * next run, rows of the source change. Concurrency, kind of receiver and bad rows go by `index`.
+ * next run, rows of the source change. Concurrency, kind of receiver, bad rows and mode go by `index`.
  */
 export async function killRound(index: number, kills: number, random: Random): Promise<KillReport> {
   const rig = await createRig({
@@ -114,6 +114,7 @@ export async function killRound(index: number, kills: number, random: Random): P
     batchSize: 40,
     rows: 200,
     badRows: index % 3 === 2 ? 2 : 0,
+    mirror: index % 5 > 2,
   });
   try {
     return await killAndComplete(rig, kills, random);

@@ -25,6 +25,9 @@ const ENTITIES = [
 
 type EntityName = (typeof ENTITIES)[number]['name'];
 
+/** What a mirror has besides. */
+const MIRRORED = { changes: 'mirror', maxDeletePercent: 100, deleted: { url: '/users-deleted', map: { Code: 'Id' } } };
+
 /** Rows of the second entity: one batch. */
 const FEW_ROWS = 20;
 
@@ -49,6 +52,8 @@ export interface RigOptions {
   readonly badRows?: number;
   /** The first entity alone. */
   readonly usersOnly?: boolean;
+  /** The first entity is mirrored: changed and deleted rows arrive, too. */
+  readonly mirror?: boolean;
   /** Changes the destination's configuration. */
   readonly destination?: Readonly<Record<string, unknown>>;
 }
@@ -107,6 +112,7 @@ export async function createRig(options: RigOptions): Promise<Rig> {
   const receiver = await startReceiver({
     idempotency: options.idempotency,
     keepBodies: true,
+    deletions: { '/users-deleted': '/users' },
     refuse: (row) => (refuses(row) ? 'this row is refused by itself' : undefined),
   });
   const gate = await openGate(receiver.url);
@@ -173,6 +179,10 @@ export async function createRig(options: RigOptions): Promise<Rig> {
     async verify(interruptions) {
       const findings: Findings[] = [];
       for (const entity of entitiesOf(options)) {
+        if (options.mirror && entity.name === 'Users') {
+          findings.push(await verifyMirror(entity, rig, await source.names(), bad));
+          continue;
+        }
         findings.push(await verifyEntity(entity, rig, interruptions, new Set(await source.ids(entity.name)), bad));
       }
       return addFindings(findings);
@@ -210,9 +220,10 @@ async function configuration(options: RigOptions): Promise<unknown> {
   const config = JSON.parse(await readFile(new URL('../../sync.config.json', import.meta.url), 'utf8'));
   const quick = { retryDelayMs: 1, maxRetryDelayMs: 10 };
   Object.assign(config.destination, { concurrency, batchSize, ...quick, ...destination });
-  config.entities = entitiesOf(options).map(({ name }) =>
-    config.entities.find((entity: { name: string }) => entity.name === name),
-  );
+  config.entities = entitiesOf(options).map(({ name }) => ({
+    ...config.entities.find((entity: { name: string }) => entity.name === name),
+    ...(options.mirror && name === 'Users' && MIRRORED),
+  }));
   return config;
 }
 
@@ -226,6 +237,11 @@ function createSource(server: SqlServer) {
   async function ids(name: EntityName): Promise<string[]> {
     return (await execute(`SELECT Id FROM ${table(name)} ORDER BY Id`)).map(({ Id }) => String(Id));
   }
+  /** The rows by their ids, as they are sent. */
+  async function names(): Promise<ReadonlyMap<string, string>> {
+    const rows = await execute(`SELECT Id, Name FROM ${table('Users')}`);
+    return new Map(rows.map(({ Id, Name }) => [String(Id), String(Name)]));
+  }
   async function some(random: Random, count: number): Promise<string[]> {
     const all = await ids('Users');
     return Array.from({ length: Math.floor(count) }, () => random.pick(all));
@@ -233,6 +249,7 @@ function createSource(server: SqlServer) {
   const inList = (chosen: readonly string[]) => chosen.map((id) => `'${id}'`).join(', ');
   return {
     ids,
+    names,
     async insert(count: number) {
       for (const from of Array.from({ length: Math.ceil(count / 100) }, (_, index) => index * 100)) {
         const rows = Array.from({ length: Math.min(100, count - from) }, () => sampleRow('Users', made++));
@@ -280,6 +297,35 @@ function sentBatches(calls: readonly Call[]): Map<string, SentBatch> {
     batch.takes += 1;
   }
   return batches;
+}
+
+/** A mirror may take a row again and again; what counts is what is there in the end, and that no key came with other bytes. */
+async function verifyMirror(
+  { name, label, path }: (typeof ENTITIES)[number],
+  { receiver, log }: Rig,
+  source: ReadonlyMap<string, string>,
+  bad: ReadonlySet<string>,
+): Promise<Findings> {
+  const holds = receiver.holds(path);
+  const good = [...source].filter(([id]) => !bad.has(id));
+  const missing = good.filter(([id]) => !holds.has(id));
+  const stale = good.filter(([id, current]) => holds.has(id) && holds.get(id)?.Name !== current);
+  const left = [...holds.keys()].filter((id) => !source.has(id));
+  const tracked = await log(`SELECT EntityId FROM dbo.TB_R_SYNC_TRACKING WHERE EntityType = N'${label}'`);
+  const ledger = new Set(tracked.map(({ EntityId }) => String(EntityId)));
+  const unresolved = await log(`SELECT BatchId FROM dbo.TB_R_SYNC_BATCH WHERE State = N'sending'`);
+  const sent = sentBatches([...receiver.calls(path), ...receiver.calls(`${path}-deleted`)]);
+  const counts = {
+    'rows are missing': missing.length,
+    'rows are not as they are now': stale.length,
+    'rows should be gone': left.length,
+    'rows are held and not tracked': [...holds.keys()].filter((id) => !ledger.has(id)).length,
+    'rows are tracked and not held': [...ledger].filter((id) => !holds.has(id)).length,
+    'batches are unresolved': unresolved.length,
+    'keys came with different bytes': [...sent].filter(([, { bodies }]) => bodies.size > 1).length,
+  };
+  const problems = Object.entries(counts).flatMap(([what, count]) => (count > 0 ? [`${name}: ${count} ${what}`] : []));
+  return { lost: missing.length, duplicated: 0, batchesTwice: 0, problems };
 }
 
 async function verifyEntity(
