@@ -164,6 +164,9 @@ describe('config print', () => {
         proxy: '',
       },
       changes: 'new',
+      detection: { method: 'auto' },
+      reconcileEvery: 7,
+      maxDeletePercent: 10,
       map: { Code: 'Id', At: { timeZone: 'Asia/Jakarta', sentAt: 'yyyy' }, Token: { const: 'prefix-***' } },
     });
     assert.deepEqual(basic.destination.auth, { type: 'basic', user: 'importer', password: '***' });

@@ -22,10 +22,10 @@ describe('tamhr-sync migrate', () => {
   it('applies what is pending, says so, and has nothing to do the next time', async () => {
     const first = await job.run(['migrate']);
     assert.equal(first.code, 0, first.stderr);
-    assert.match(first.stdout, /^applied 001-tables\napplied 002-delivery$/m);
+    assert.match(first.stdout, /^applied 001-tables\napplied 002-delivery\napplied 003-changes$/m);
     const second = await job.run(['migrate']);
     assert.equal(second.code, 0);
-    assert.match(second.stdout, new RegExp(`^${server.databases.log} is up to date \\(version 2\\)$`, 'm'));
+    assert.match(second.stdout, new RegExp(`^${server.databases.log} is up to date \\(version 3\\)$`, 'm'));
     assert.equal((await job.run(['migrate', '--check'])).code, 0);
   });
 
