@@ -9,8 +9,9 @@ import type { Entity } from './entity.ts';
 import { SyncError } from './errors.ts';
 import { hashAt } from './hash.ts';
 import type { Attempt, Batch, DeadLetter, Ledger } from './ports.ts';
-import { schemaError } from './refusal.ts';
+import { nothingThereError, schemaError } from './refusal.ts';
 import { createSearch, type Search, sameReason } from './search.ts';
+import { isAlreadyGone } from './verdict.ts';
 
 /** From this size on it is asked whether it is the rows at all: smaller batches are searched to their end soon enough. */
 const LARGE_BATCH_ROWS = 100;
@@ -45,7 +46,7 @@ interface Piece {
   readonly isolates: boolean;
 }
 
-/** A row that was refused by itself. */
+/** A row that was refused by itself, or (of a deletion) that the destination says it does not have. */
 interface RefusedRow extends Refused {
   readonly reason: string;
 }
@@ -115,12 +116,23 @@ export function createIsolation(
     for (const { sent } of search.takeUnsent()) await release(tree, sent, [], note);
     // An outage in the middle of the search looks the same.
     const isNoVerdict = commonReason !== undefined || (kind.serverErrors && !anyAccepted && rows > 1);
+    let gone: RefusedRow | undefined;
     for (const row of search.takeRefusedAlone('all')) {
-      if (isNoVerdict) await release(tree, row.sent, row.delivery.attempts, 'refused alone, as all that was tried');
-      else await bury(tree, row);
+      // None of several is there, though the destination has taken them all: rather, there is no such endpoint.
+      const isDoubtful = isGone(row) && !anyAccepted && rows > 1;
+      if (isDoubtful) gone ??= row;
+      if (isNoVerdict || isDoubtful) {
+        await release(tree, row.sent, row.delivery.attempts, 'refused alone, as all that was tried');
+      } else {
+        await bury(tree, row);
+      }
     }
+    if (gone !== undefined) stopped ??= { error: nothingThereError(entity, rows, gone.delivery.attempts.at(-1)) };
     if (root.delivery.verdict === 'shrink' && root.sent.batch.operation === 'upsert') await learnSize();
-    if (stopped !== undefined) throw stopped.error;
+    if (stopped !== undefined) {
+      steps.fail(stopped.error);
+      throw stopped.error;
+    }
     if (commonReason !== undefined) noteSchemaProblem(rows, commonReason);
     else if (!anyAccepted && rows >= TELLING_BATCH_ROWS) breaker.failed();
   }
@@ -160,7 +172,8 @@ export function createIsolation(
         ambiguous: false,
         serverErrorRefuses: kind.serverErrors === true,
       });
-      refused = delivery.verdict === 'halve' || delivery.verdict === 'shrink' ? { sent, delivery } : undefined;
+      const isRefused = delivery.verdict === 'halve' || delivery.verdict === 'shrink' || isGone({ sent, delivery });
+      refused = isRefused ? { sent, delivery } : undefined;
       if (refused !== undefined) continue;
       open.delete(sent);
       await finish(sent, delivery);
@@ -176,9 +189,12 @@ export function createIsolation(
     return pieces as [Piece, Piece];
   }
 
-  /** Settles a row that was refused by itself as a dead letter. */
-  async function bury({ open }: Tree, { sent, delivery: { attempts }, reason }: RefusedRow): Promise<void> {
+  /** Settles a row that was refused by itself as a dead letter; the deletion of one that is not there is done. */
+  async function bury({ open }: Tree, row: RefusedRow): Promise<void> {
+    const { sent, delivery, reason } = row;
+    const { attempts } = delivery;
     open.delete(sent);
+    if (isGone(row)) return finish(sent, delivery);
     await steps.settle(sent, { state: 'refused', attempts }, [
       letterOf(sent.batch, 0, reason, attempts.at(-1)?.status),
     ]);
@@ -221,6 +237,11 @@ export function createIsolation(
       noteSchemaProblem(sent.batch.keys.length, reason);
     },
   };
+}
+
+function isGone({ sent, delivery }: Refused): boolean {
+  const last = delivery.attempts.at(-1);
+  return last !== undefined && isAlreadyGone(sent.batch, last);
 }
 
 /** The reason for which an answer rejects every row of a large batch; undefined where it does not. */

@@ -29,6 +29,15 @@ function hintOf(status: number, where: 'deleted' | 'destination'): string {
   return 'Ask who runs the destination what this answer means; the rows wait for the next run.';
 }
 
+/** The SyncError DESTINATION_REFUSED of deletions that were all answered with 404 or 410. */
+export function nothingThereError({ name }: Entity, rows: number, attempt: Attempt | undefined): SyncError {
+  return new SyncError(
+    'DESTINATION_REFUSED',
+    `${name}: the destination answers the deletion of each of ${rows} rows as if it had none of them (${attempt?.error}); they count as not deleted.`,
+    'Check deleted.url. Where the destination really has none of them any more, `tamhr-sync ledger forget` takes them out of the ledger.',
+  );
+}
+
 /** The SyncError DESTINATION_REFUSED of a batch in which every row is refused for one reason. */
 export function schemaError({ name }: Entity, rows: number, reason: string): SyncError {
   return new SyncError(

@@ -199,6 +199,24 @@ describe('what the destination answers', () => {
     assert.equal(ledger.tracked.size, 17);
   });
 
+  test('404 to a batch and to each of its rows is no endpoint: nothing leaves the ledger, and the entity fails', async () => {
+    for (const gone of [2, 120]) {
+      const rows = numberedRows(1000);
+      const first = await runOnce({ rows, entity: mirror() });
+      await first.run;
+      const { ledger } = first;
+      const entity = mirror({ maxDeletePercent: 50, destination: { batchSize: 500 } });
+      const destination = new MemoryDestination(() => 404);
+      const { run, tally } = await runOnce({ rows: rows.slice(gone), ledger, entity, destination });
+      await assert.rejects(run, { code: 'DESTINATION_REFUSED', hint: /^Check deleted\.url\./ });
+      assert.equal(ledger.tracked.size, 1000);
+      assert.equal(ledger.deadLetters.size, 0);
+      assert.deepEqual([tally.deleted, tally.refused], [0, gone]);
+      // A large batch is not searched to its end.
+      assert.ok(destination.sent.length < 60, `${destination.sent.length} calls`);
+    }
+  });
+
   test('a deletion that is refused by itself is a dead letter, which waits; its neighbours go', async () => {
     const destination = () => new MemoryDestination(({ keys }) => (keys.includes('2') ? 422 : undefined));
     const first = await mirrored(twenty, twenty.slice(2), { destination: destination() });
