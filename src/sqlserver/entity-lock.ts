@@ -6,6 +6,7 @@ import type { EntityIdentity, EntityLock, LockHolder } from '../sync/ports.ts';
 import { acquireAppLock, entityLock, releaseAppLock } from './app-lock.ts';
 import { connect } from './connect.ts';
 import { createLedger, takenOver } from './ledger.ts';
+import { requireMigrated } from './migrate.ts';
 import { guid, nvarchar } from './parameters.ts';
 import type { Pool } from './pool.ts';
 import type { Session } from './session.ts';
@@ -163,7 +164,9 @@ function keep(
 
 /**
  * Does `work` under the entity's lock, on the session that holds it: for commands, which are no run. A run that has it
- * excludes it, and the other way round. Throws SyncError LOCK_HELD, LOG_DATABASE_*, and what `work` throws.
+ * excludes it, and the other way round. A run that has lost it for the moment stops at its next change: what `work` changes
+ * is not what the run knows. Throws SyncError LOCK_HELD, LOG_DATABASE_* (LOG_DATABASE_NOT_MIGRATED, too), and what `work`
+ * throws.
  */
 export async function withEntityLock<T>(
   pool: Pool,
@@ -175,6 +178,8 @@ export async function withEntityLock<T>(
   return pool.withSession(async (session) => {
     if (!(await acquireAppLock(session, resource, 0))) throw lockHeld(entity, await readHolder(session, entityType));
     try {
+      await requireMigrated(session, pool.settings.name);
+      await session.transaction(() => endOwner(session, entityType));
       return await work(session);
     } finally {
       // Back in the pool it would go on holding the lock.
@@ -183,16 +188,10 @@ export async function withEntityLock<T>(
   });
 }
 
-/** An owner that is still named died without giving up: else the lock would not have been free. */
 async function takeOwnership(session: Session, entityType: string, runId: string): Promise<void> {
   const parameters = { entityType: nvarchar(entityType, ENTITY_TYPE_LENGTH), run: guid(runId) };
   await session.transaction(async () => {
-    await session.query(
-      `UPDATE dbo.TB_R_SYNC_RUN SET State = N'aborted'
-       WHERE State = N'running' AND RunId <> @run
-         AND RunId IN (SELECT OwnerRunId FROM dbo.TB_R_SYNC_ENTITY WHERE EntityType = @entityType)`,
-      parameters,
-    );
+    await endOwner(session, entityType, runId);
     const { rowCount } = await session.query(
       'UPDATE dbo.TB_R_SYNC_ENTITY SET OwnerRunId = @run, LockedAt = SYSUTCDATETIME() WHERE EntityType = @entityType',
       parameters,
@@ -203,6 +202,24 @@ async function takeOwnership(session: Session, entityType: string, runId: string
       parameters,
     );
   });
+}
+
+/**
+ * An owner that is still named has died, or has lost its lock, since that was free: its run counts as aborted, and may write
+ * nothing more. `runId`, where given, is its successor, which may be itself.
+ */
+async function endOwner(session: Session, entityType: string, runId?: string): Promise<void> {
+  const parameters = { entityType: nvarchar(entityType, ENTITY_TYPE_LENGTH), successor: guid(runId ?? null) };
+  await session.query(
+    `UPDATE dbo.TB_R_SYNC_RUN SET State = N'aborted'
+     WHERE State = N'running' AND (@successor IS NULL OR RunId <> @successor)
+       AND RunId IN (SELECT OwnerRunId FROM dbo.TB_R_SYNC_ENTITY WHERE EntityType = @entityType)`,
+    parameters,
+  );
+  await session.query(
+    'UPDATE dbo.TB_R_SYNC_ENTITY SET OwnerRunId = NULL WHERE EntityType = @entityType AND OwnerRunId IS NOT NULL',
+    parameters,
+  );
 }
 
 async function giveUpOwnership(session: Session, entityType: string, runId: string): Promise<void> {

@@ -65,10 +65,7 @@ export function openLedgerStore(settings: ConnectionSettings): LedgerStore {
         (await isAppLockFree(session, entityLock(entityType))) ? undefined : readHolder(session, entityType),
       ),
     change: (entity, work) =>
-      withEntityLock(pool, entity, async (session) => {
-        await requireMigrated(session, settings.name);
-        return work(createLedgerChanges(session, entity));
-      }),
+      withEntityLock(pool, entity, async (session) => work(createLedgerChanges(session, entity))),
     prune: (options) => onSession((session) => pruneHistory(session, options, settings.name)),
     close: () => pool.close(),
   };

@@ -248,12 +248,12 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
   };
 }
 
-/** The SyncError LOCK_LOST of a run whose entity belongs to another one now. */
+/** The SyncError LOCK_LOST of a run whose entity is no longer its own. */
 export function takenOver(entity: EntityIdentity): SyncError {
   return new SyncError(
     'LOCK_LOST',
-    `${entity.name}: another run has taken it over, since the lock of this one was lost.`,
-    'See why the connection to the log database was closed; the other run goes on from here.',
+    `${entity.name}: another run or command has taken it over, since the lock of this run was lost.`,
+    'See why the connection to the log database was closed; the other run, or the next one, goes on from here.',
   );
 }
 
