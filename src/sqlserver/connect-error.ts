@@ -1,6 +1,7 @@
 /** Why a connection could not be opened, told to a person: driver and TLS codes become a sentence and what to do. */
 import type { ConnectionSettings } from '../sync/connection.ts';
 import { SyncError } from '../sync/errors.ts';
+import { faultNumber } from './transient.ts';
 
 /** Which group of error codes a connection's failures belong to. */
 export type ConnectionRole = 'SOURCE' | 'LOG_DATABASE';
@@ -76,6 +77,14 @@ function explain(error: unknown, settings: ConnectionSettings, serverNumber: num
     what: `${place} could not be used: ${error instanceof Error ? error.message : 'unknown error'}`,
     hint: 'Check the connection string of this connection.',
   };
+}
+
+/** Errors that speak of user and password; further tries with them would lock the account. */
+const REFUSED_LOGINS: ReadonlySet<number | undefined> = new Set([18452, 18456, 18486, 18487, 18488]);
+
+/** Whether what connectError made says that the server does not take this user with this password. */
+export function isRefusedLogin(error: unknown): boolean {
+  return REFUSED_LOGINS.has(faultNumber(error));
 }
 
 /** https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-events-and-errors */

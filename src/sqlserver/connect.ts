@@ -1,7 +1,7 @@
 /** Opens connections: settings to the driver's options, and failures to what a person can act on. */
 import type { ConnectionConfiguration } from 'tedious';
 import type { ConnectionSettings } from '../sync/connection.ts';
-import { type ConnectionRole, connectError } from './connect-error.ts';
+import { type ConnectionRole, connectError, isRefusedLogin } from './connect-error.ts';
 import { createSession, type Session } from './session.ts';
 import { statementError } from './statement-error.ts';
 
@@ -44,6 +44,23 @@ export async function connect(settings: ConnectionSettings, role: ConnectionRole
     throw statementError(error, role, settings.name);
   }
   return session;
+}
+
+/**
+ * Opens connections with these settings until the server refuses user or password: from then on it answers with that
+ * refusal and asks the server no more, since failed logins lock the account.
+ */
+export function createConnector(settings: ConnectionSettings, role: ConnectionRole): () => Promise<Session> {
+  let refusal: unknown;
+  return async () => {
+    if (refusal !== undefined) throw refusal;
+    try {
+      return await connect(settings, role);
+    } catch (error) {
+      if (isRefusedLogin(error)) refusal = error;
+      throw error;
+    }
+  };
 }
 
 function driverConfiguration(settings: ConnectionSettings): ConnectionConfiguration {

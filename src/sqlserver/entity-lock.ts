@@ -1,10 +1,8 @@
 /** The lock of an entity, which one run or command has at a time; TB_R_SYNC_ENTITY says which run. */
 import { hostname } from 'node:os';
-import type { ConnectionSettings } from '../sync/connection.ts';
 import { lockHeld } from '../sync/lock-held.ts';
 import type { EntityIdentity, EntityLock, LockHolder } from '../sync/ports.ts';
 import { acquireAppLock, entityLock, releaseAppLock } from './app-lock.ts';
-import { connect } from './connect.ts';
 import { createLedger, takenOver } from './ledger.ts';
 import { requireMigrated } from './migrate.ts';
 import { guid, nvarchar } from './parameters.ts';
@@ -23,14 +21,14 @@ export interface LockConnection {
   close(): Promise<void>;
 }
 
-/** Opens nothing until it is used. */
-export function createLockConnection(settings: ConnectionSettings): LockConnection {
+/** With the settings of the log database's pool. Opens nothing until it is used. */
+export function createLockConnection({ connect, settings }: Pool): LockConnection {
   const closed = new AbortController();
   let session: Session | undefined;
   return {
     closed: closed.signal,
     async use(work) {
-      if (!session?.usable) session = await connect(settings, 'LOG_DATABASE');
+      if (!session?.usable) session = await connect();
       try {
         closed.signal.throwIfAborted();
         return await work(session);

@@ -9,7 +9,7 @@ import { isDuplicateKey } from './statement-error.ts';
 
 /** `pool` lends the connections for everything but the locks, and is closed with the rest. */
 export function createLogDatabase(pool: Pool): LogDatabase {
-  const locks = createLockConnection(pool.settings);
+  const locks = createLockConnection(pool);
   return {
     async startRun({ runId, host, processId, version, arguments: commandLine }) {
       await pool.repeating(async (session, isRepeat) => {

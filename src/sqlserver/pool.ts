@@ -2,7 +2,7 @@
 import { Pool as TarnPool, TimeoutError } from 'tarn';
 import type { ConnectionSettings } from '../sync/connection.ts';
 import { SyncError } from '../sync/errors.ts';
-import { connect } from './connect.ts';
+import { createConnector } from './connect.ts';
 import type { ConnectionRole } from './connect-error.ts';
 import { createRepeat, type FaultPolicy, type Persistence, type Repeat } from './repeat.ts';
 import type { Session } from './session.ts';
@@ -28,6 +28,8 @@ export interface Pool {
    * tells it that what it did may be there already.
    */
   repeating<T>(work: (session: Session, isRepeat: boolean) => Promise<T>, how?: Persistence): Promise<T>;
+  /** Opens a connection that is the caller's to close; a login that was refused once, to whomever, is not tried again. */
+  readonly connect: () => Promise<Session>;
   /** Repeats work that has connections of its own with these settings as `repeating` does. */
   readonly repeat: Repeat;
   /** Waits until all sessions are given back, and closes them. */
@@ -42,9 +44,10 @@ export function createPool(
   faults?: FaultPolicy,
 ): Pool {
   let opened = false;
+  const connect = createConnector(settings, role);
   const sessions = new TarnPool<Session>({
     async create() {
-      const session = await connect(settings, role);
+      const session = await connect();
       opened = true;
       return session;
     },
@@ -61,6 +64,7 @@ export function createPool(
   const repeat = createRepeat(settings, faults, (error) => (opened ? mayPassOnceOpened(error) : isTransient(error)));
   const pool: Pool = {
     settings,
+    connect,
     async withSession(work) {
       const session = await sessions.acquire().promise.catch((error) => {
         throw error instanceof TimeoutError ? noneFree(settings, role, error) : error;

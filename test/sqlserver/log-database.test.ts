@@ -171,7 +171,7 @@ describe('the log database', () => {
       await lost;
       assert.equal(refused.hits, 1);
       refused.remove();
-      await lock.release();
+      await assert.rejects(lock.release(), { code: 'LOG_DATABASE_UNAVAILABLE', message: /refused the login/ });
       await first.close();
     });
 

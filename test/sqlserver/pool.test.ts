@@ -55,6 +55,37 @@ describe('a pool', () => {
     await wrong.close();
   });
 
+  itOnStandIn('logs in once with a wrong password, and answers with the refusal from then on', async () => {
+    const settings = await settingsOf(server.connectionString('log', { Password: 'wrong' }));
+    const logins = server.faults.add({ match: /^LOGIN /, action: { delayMs: 0 } });
+    const refused = createPool(settings, 'LOG_DATABASE', 2);
+    const failure = { code: 'LOG_DATABASE_UNAVAILABLE', message: /refused the login of sa \(error 18456\)/ };
+    await assert.rejects(
+      refused.withSession(async () => {}),
+      failure,
+    );
+    await assert.rejects(
+      refused.repeating(async () => {}),
+      failure,
+    );
+    await assert.rejects(refused.connect(), failure);
+    logins.remove();
+    await refused.close();
+    assert.equal(logins.hits, 1);
+  });
+
+  itOnStandIn('logs in again where something else refused the connection', async () => {
+    const fault = server.faults.add({ match: /^LOGIN /, on: 1, action: { error: 4060 } });
+    const small = createPool(await settingsOf(server.connectionString('log')), 'LOG_DATABASE', 1);
+    await assert.rejects(
+      small.withSession(async () => {}),
+      { code: 'LOG_DATABASE_UNAVAILABLE', message: /could not open the database/ },
+    );
+    fault.remove();
+    await small.withSession(async () => {});
+    await small.close();
+  });
+
   it('takes a connect timeout without end', async (t) => {
     const settings = await settingsOf(server.connectionString('log'));
     const patient = createPool({ ...settings, connectTimeoutMs: 2 ** 31 - 1 }, 'SOURCE', 1);
