@@ -16,8 +16,8 @@ import type { Pool } from './pool.ts';
 import type { Session } from './session.ts';
 import { activity, ENTITY_TYPE_LENGTH, labelParameters, placeholders } from './tracking.ts';
 
-/** How far back the last run of an entity is looked for. */
-const RUNS_SEARCHED = 100;
+/** How far back the last run of an entity is looked for; so many stay when runs are pruned. */
+export const RUNS_SEARCHED = 100;
 
 /** Reads the history of these entities, and the newest `runs` runs. Throws SyncError LOG_DATABASE_*. */
 export async function readHistory(pool: Pool, entities: readonly EntityIdentity[], runs: number): Promise<History> {

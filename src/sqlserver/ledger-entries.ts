@@ -5,7 +5,7 @@ import type { Row } from '../sync/ports.ts';
 import { datetime2, int, nvarchar, type Parameter, type Parameters } from './parameters.ts';
 import type { Session } from './session.ts';
 import { fill, type TemporaryTable } from './temporary-table.ts';
-import { placeholders } from './tracking.ts';
+import { EXACT, placeholders } from './tracking.ts';
 
 /** Rows of a page. */
 export const PAGE_ROWS = 5000;
@@ -70,12 +70,14 @@ export async function countEntries(session: Session, label: Parameter, filter: E
   return Number(rows[0]?.[0]);
 }
 
-/** Keys that stand under more than one of the labels. */
+/** Keys that stand under more than one of the labels; those that differ in case alone may be two rows of the source. */
 export async function countDuplicates(session: Session, labels: Parameters): Promise<number> {
+  // The unique index has each key once under a label.
+  if (Object.keys(labels).length === 1) return 0;
   const { rows } = await session.query(
     `SELECT COUNT_BIG(*) FROM (
-       SELECT EntityId FROM dbo.TB_R_SYNC_TRACKING WHERE EntityType IN (${placeholders(labels)})
-       GROUP BY EntityId HAVING COUNT_BIG(*) > 1) AS duplicates`,
+       SELECT COUNT_BIG(*) AS Copies FROM dbo.TB_R_SYNC_TRACKING WHERE EntityType IN (${placeholders(labels)})
+       GROUP BY EntityId COLLATE ${EXACT} HAVING COUNT_BIG(*) > 1) AS duplicates`,
     labels,
   );
   return Number(rows[0]?.[0]);

@@ -12,8 +12,10 @@ import type { Parameter } from './parameters.ts';
 import { createPool } from './pool.ts';
 import { pruneHistory } from './prune.ts';
 import { createReadOnlyLedger } from './read-only-ledger.ts';
+import { createRepeat, type FaultPolicy, type Repeat } from './repeat.ts';
 import type { Session } from './session.ts';
 import { labelParameters } from './tracking.ts';
+import { isDeadlock } from './transient.ts';
 
 /** The lock's, and what is read meanwhile. */
 const CONNECTIONS = 4;
@@ -21,16 +23,21 @@ const CONNECTIONS = 4;
 const UUID = /^[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}$/i;
 
 /**
- * Opens nothing until it is used. But for `readOnly` all of it throws LOG_DATABASE_NOT_MIGRATED before `migrate`.
+ * Opens nothing until it is used. But for `readOnly` all of it throws LOG_DATABASE_NOT_MIGRATED before `migrate`. With
+ * `faults`, what reads is repeated after a fault that may pass, and each transaction that changes something after a deadlock
+ * alone: the lock ends with its connection.
  */
-export function openLedgerStore(settings: ConnectionSettings): LedgerStore {
-  const pool = createPool(settings, 'LOG_DATABASE', CONNECTIONS);
+export function openLedgerStore(settings: ConnectionSettings, faults?: FaultPolicy): LedgerStore {
+  const pool = createPool(settings, 'LOG_DATABASE', CONNECTIONS, faults);
 
-  const onSession = <T>(work: (session: Session) => Promise<T>): Promise<T> =>
-    pool.withSession(async (session) => {
+  const onSession = <T>(read: (session: Session) => Promise<T>): Promise<T> =>
+    pool.repeating(async (session) => {
       await requireMigrated(session, settings.name);
-      return work(session);
+      return read(session);
     });
+
+  const repeatOn = (session: Session): Repeat =>
+    createRepeat(settings, faults, (error) => session.usable && isDeadlock(error));
 
   return {
     readOnly: (entity) => createReadOnlyLedger(pool, entity),
@@ -65,8 +72,12 @@ export function openLedgerStore(settings: ConnectionSettings): LedgerStore {
         (await isAppLockFree(session, entityLock(entityType))) ? undefined : readHolder(session, entityType),
       ),
     change: (entity, work) =>
-      withEntityLock(pool, entity, async (session) => work(createLedgerChanges(session, entity))),
-    prune: (options) => onSession((session) => pruneHistory(session, options, settings.name)),
+      withEntityLock(pool, entity, async (session) => work(createLedgerChanges(session, entity, repeatOn(session)))),
+    prune: (options) =>
+      pool.withSession(async (session) => {
+        await requireMigrated(session, settings.name);
+        return pruneHistory(session, options, settings.name, repeatOn(session));
+      }),
     close: () => pool.close(),
   };
 }

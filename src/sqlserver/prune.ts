@@ -5,16 +5,15 @@
 import { SyncError } from '../sync/errors.ts';
 import type { Pruned, PruneOptions } from '../sync/ledger-store.ts';
 import { APPLICATION_NAME, LOG_CATEGORY, readLogColumns } from './activity-log.ts';
-import { CHUNK_ROWS } from './ledger-changes.ts';
-import { datetime2, int } from './parameters.ts';
+import { RUNS_SEARCHED } from './history.ts';
+import { deleteListed, type KeyedTable } from './listed-rows.ts';
+import { datetime2 } from './parameters.ts';
+import type { Repeat } from './repeat.ts';
 import type { Session } from './session.ts';
 import { errorText, isPermissionError } from './statement-error.ts';
 
 /** A table, and the rows of it that ended before `@before`. */
-interface History {
-  readonly table: 'dbo.TB_R_Log' | 'dbo.TB_R_SYNC_BATCH' | 'dbo.TB_R_SYNC_RUN';
-  /** Its primary key. */
-  readonly key: string;
+interface History extends KeyedTable {
   readonly condition: string;
 }
 
@@ -30,25 +29,31 @@ const BATCHES: History = {
   condition: "State <> N'sending' AND SettledAt < @before",
 };
 
-/** A run that died has no end; a day after its start it has none to come. */
+/**
+ * A run that died has no end; a day after its start it has none to come. Whatever their age there stay the runs that
+ * `status` looks at, the last one that ended well, and those that an entity names.
+ */
 const RUNS: History = {
   table: 'dbo.TB_R_SYNC_RUN',
   key: 'RunId',
   condition: `COALESCE(FinishedAt, DATEADD(day, 1, StartedAt)) < @before
+    AND RunId NOT IN (SELECT TOP (${RUNS_SEARCHED}) RunId FROM dbo.TB_R_SYNC_RUN ORDER BY StartedAt DESC, RunId)
+    AND RunId NOT IN (SELECT TOP (1) RunId FROM dbo.TB_R_SYNC_RUN WHERE ExitCode = 0 ORDER BY StartedAt DESC, RunId)
     AND NOT EXISTS (SELECT 1 FROM dbo.TB_R_SYNC_ENTITY AS e WHERE e.OwnerRunId = TB_R_SYNC_RUN.RunId)`,
 };
 
 /**
  * LedgerStore.prune. Throws SyncError LOG_DATABASE_REFUSED where the login lacks the right to delete, with nothing deleted
- * where it is TB_R_Log's; else what the session rejects with.
+ * where it is TB_R_Log's; else what the session rejects with. `repeat` does one DELETE again.
  */
 export async function pruneHistory(
   session: Session,
   { before, dryRun }: PruneOptions,
   connectionName: string,
+  repeat: Repeat,
 ): Promise<Pruned> {
   const prune = (history: History) =>
-    dryRun ? count(session, history, before) : remove(session, history, before, connectionName);
+    dryRun ? count(session, history, before) : remove(session, history, before, connectionName, repeat);
   // First, since it is where a right is most likely lacking.
   const logEntries = (await canTellOwnRows(session, connectionName)) ? await prune(LOG) : 0;
   return { logEntries, batches: await prune(BATCHES), runs: await prune(RUNS) };
@@ -69,27 +74,21 @@ async function count(session: Session, { table, condition }: History, before: Da
 
 async function remove(
   session: Session,
-  { table, key, condition }: History,
+  history: History,
   before: Date,
   connectionName: string,
+  repeat: Repeat,
 ): Promise<number> {
-  let removed = 0;
-  for (;;) {
-    const { rowCount } = await session
-      .query(
-        `DELETE FROM ${table}
-         WHERE ${key} IN (SELECT TOP (@rows) ${key} FROM ${table} WHERE ${condition} ORDER BY ${key})`,
-        {
-          rows: int(CHUNK_ROWS),
-          before: datetime2(before),
-        },
-      )
-      .catch((error) => {
+  const { table, key, condition } = history;
+  return deleteListed(session, repeat, {
+    from: history,
+    wanted: `SELECT ${key} AS Id FROM ${table} WHERE ${condition}`,
+    parameters: { before: datetime2(before) },
+    each: (removeChunk) =>
+      removeChunk().catch((error) => {
         throw isPermissionError(error) ? deleteDenied(error, table, connectionName) : error;
-      });
-    removed += rowCount;
-    if (rowCount < CHUNK_ROWS) return removed;
-  }
+      }),
+  });
 }
 
 function deleteDenied(error: unknown, table: string, connectionName: string): SyncError {

@@ -2,7 +2,7 @@
  * Writing TB_R_SYNC_TRACKING: what is done with the keys in #tamhr_keys (tracking.ts), a change a function. The callers
  * have the transactions. Join hints keep the server from reading a whole label where a few thousand seeks will do.
  */
-import { datetime2, type Parameter, type Parameters } from './parameters.ts';
+import type { Parameter, Parameters } from './parameters.ts';
 import type { Session } from './session.ts';
 import { KEYS } from './tracking.ts';
 
@@ -33,14 +33,10 @@ export async function addUntracked(session: Session, labels: Parameters, batch: 
   return rowCount;
 }
 
-/** Removes the keys under every label, where they were sent at `since` or later, and returns how many rows they were. */
-export async function untrack(session: Session, labels: Parameters, since?: Date): Promise<number> {
-  return forEachLabel(labels, (label) =>
-    session.query(
-      `DELETE t FROM ${KEYS.name} AS k INNER ${joinOf('label', 't')}
-       ${since === undefined ? '' : 'WHERE t.SyncTimestamp >= @since'}`,
-      { label, ...(since !== undefined && { since: datetime2(since) }) },
-    ),
+/** Removes the keys under every label. */
+export async function untrack(session: Session, labels: Parameters): Promise<void> {
+  await forEachLabel(labels, (label) =>
+    session.query(`DELETE t FROM ${KEYS.name} AS k INNER ${joinOf('label', 't')}`, { label }),
   );
 }
 

@@ -11,6 +11,9 @@ import { fill, type TemporaryTable } from './temporary-table.ts';
 /** Longest EntityType. */
 export const ENTITY_TYPE_LENGTH = 100;
 
+/** The collation that tells keys apart as the tool does, byte by byte, whatever the ledger's own. */
+export const EXACT = 'Latin1_General_BIN2';
+
 /**
  * The keys that a statement is about. Ord is their place in the caller's list. EntityId has the collation of the ledger's,
  * which need not be that of its database: two different ones cannot be compared (error 468).
@@ -58,16 +61,16 @@ export function createTracking(
   entity: EntityIdentity,
 ): Pick<Ledger, 'find' | 'isEmpty' | 'hasLoggedSuccess' | 'page' | 'count'> {
   const labels = labelParameters(entity);
+  const connectionName = pool.settings.name;
+  const noTracking = missingTable('dbo.TB_R_SYNC_TRACKING', connectionName);
   let hashColumn: string | undefined;
 
   return {
     async isEmpty() {
       return pool.repeating(async (session) => {
-        hashColumn ??= await findHashColumn(session, pool.settings.name);
-        const { rows } = await session.query(
-          `SELECT TOP (1) Id FROM dbo.TB_R_SYNC_TRACKING WHERE EntityType IN (${placeholders(labels)})`,
-          labels,
-        );
+        const { rows } = await session
+          .query(`SELECT TOP (1) Id FROM dbo.TB_R_SYNC_TRACKING WHERE EntityType IN (${placeholders(labels)})`, labels)
+          .catch(noTracking);
         return rows.length === 0;
       });
     },
@@ -88,7 +91,7 @@ export function createTracking(
       const rows = keys.flatMap((key, index) => (key.length > LEDGER_KEY_LENGTH ? [] : [[index, key, null, null]]));
       if (rows.length === 0) return [];
       return pool.repeating(async (session) => {
-        hashColumn ??= await findHashColumn(session, pool.settings.name);
+        hashColumn ??= await findHashColumn(session, connectionName);
         const hash = hashColumn;
         await fill(session, KEYS, rows);
         // The hint keeps the server from reading a whole label where a few thousand seeks will do.
@@ -109,7 +112,7 @@ export function createTracking(
     },
     async page(after, limit) {
       return pool.repeating(async (session) => {
-        hashColumn ??= await findHashColumn(session, pool.settings.name);
+        hashColumn ??= await findHashColumn(session, connectionName);
         const { rows } = await session.query(pageStatement(Object.keys(labels), hashColumn, after !== undefined), {
           ...labels,
           limit: int(limit),
@@ -122,11 +125,12 @@ export function createTracking(
     },
     async count() {
       return pool.repeating(async (session) => {
-        hashColumn ??= await findHashColumn(session, pool.settings.name);
-        const { rows } = await session.query(
-          `SELECT COUNT_BIG(*) FROM dbo.TB_R_SYNC_TRACKING WHERE EntityType IN (${placeholders(labels)})`,
-          labels,
-        );
+        const { rows } = await session
+          .query(
+            `SELECT COUNT_BIG(*) FROM dbo.TB_R_SYNC_TRACKING WHERE EntityType IN (${placeholders(labels)})`,
+            labels,
+          )
+          .catch(noTracking);
         return Number(rows[0]?.[0]);
       });
     },
@@ -157,18 +161,25 @@ async function findHashColumn(session: Session, connectionName: string): Promise
   return exists ? 't.RowHash' : 'CAST(NULL AS binary(16))';
 }
 
+/** A table that was there before the tool, or the view or synonym that stands for it. */
+type OlderTable = 'dbo.TB_R_SYNC_TRACKING' | 'dbo.TB_R_Log';
+
 /**
- * The columns of a table that was there before the tool, or of the view or synonym that stands for it: catalogue views
- * know no columns of synonyms. Throws SyncError LOG_DATABASE_NOT_MIGRATED where there is none.
+ * The table's columns: catalogue views know none of synonyms. Throws SyncError LOG_DATABASE_NOT_MIGRATED where there is no
+ * such table.
  */
 export async function columnsOf(
   session: Session,
-  table: 'dbo.TB_R_SYNC_TRACKING' | 'dbo.TB_R_Log',
+  table: OlderTable,
   connectionName: string,
 ): Promise<readonly ColumnDescription[]> {
-  try {
-    return (await session.query(`SELECT TOP (0) * FROM ${table}`)).columns;
-  } catch (error) {
+  const { columns } = await session.query(`SELECT TOP (0) * FROM ${table}`).catch(missingTable(table, connectionName));
+  return columns;
+}
+
+/** Throws what a statement on the table failed with: LOG_DATABASE_NOT_MIGRATED where there is none. */
+function missingTable(table: OlderTable, connectionName: string): (error: unknown) => never {
+  return (error) => {
     if (errorNumber(error) !== ERROR_NUMBERS.invalidObject) throw error;
     throw new SyncError(
       'LOG_DATABASE_NOT_MIGRATED',
@@ -176,5 +187,5 @@ export async function columnsOf(
       'Check the database in the connection string; where it is right, run `tamhr-sync migrate`, or, where the table was dropped since, what `tamhr-sync migrate --print` prints.',
       { cause: error },
     );
-  }
+  };
 }

@@ -95,6 +95,8 @@ const transientCodes: ReadonlySet<string> = new Set([
   'ETIMEOUT',
 ]);
 
+const DEADLOCK_VICTIM = 1205;
+
 /** Cannot open database. */
 const DATABASE_MISSING = 4060;
 
@@ -114,6 +116,11 @@ export function isTransient(error: unknown): boolean {
  */
 export function mayPassOnceOpened(error: unknown): boolean {
   return isTransient(error) || faultNumber(error) === DATABASE_MISSING;
+}
+
+/** The transaction was rolled back for the sake of another one; its session goes on. */
+export function isDeadlock(error: unknown): boolean {
+  return faultNumber(error) === DEADLOCK_VICTIM;
 }
 
 /** The number of the server's error, also where it is wrapped. */

@@ -63,7 +63,7 @@ export interface LedgerStore {
   entries(entity: EntityIdentity, filter: LedgerFilter): AsyncIterable<readonly LedgerEntry[]>;
   /** How many they are. */
   countEntries(entity: EntityIdentity, filter: LedgerFilter): Promise<number>;
-  /** Keys that stand under more than one label. */
+  /** Keys that stand under more than one label; keys that differ in case alone are two. */
   countDuplicates(entity: EntityIdentity): Promise<number>;
   /** Undefined where it was pruned. */
   batch(id: string): Promise<BatchRecord | undefined>;
@@ -71,9 +71,15 @@ export interface LedgerStore {
   unresolved(entity: EntityIdentity): AsyncIterable<UnresolvedKeys>;
   /** Who holds the entity's lock; undefined where nobody does. */
   holder(entity: EntityIdentity): Promise<LockHolder | undefined>;
-  /** Lends the means to change an entity's ledger, under its lock. Throws LOCK_HELD while a run is at work. */
+  /**
+   * Lends the means to change an entity's ledger, under its lock. Throws LOCK_HELD while a run is at work; one that has lost
+   * its lock stops at its next change.
+   */
   change<T>(entity: EntityIdentity, work: (changes: LedgerChanges) => Promise<T>): Promise<T>;
-  /** Removes history by age, in small transactions; nothing of the ledger, and no unresolved batch. */
+  /**
+   * Removes history by age, in small transactions; nothing of the ledger, and no unresolved batch. Whatever their age, the
+   * newest 100 runs and the last one that ended with 0 stay: `status` tells of them.
+   */
   prune(options: PruneOptions): Promise<Pruned>;
   close(): Promise<void>;
 }
@@ -87,7 +93,7 @@ export interface LedgerChanges {
   adopt(rows: readonly Required<LedgerRow>[]): Promise<{ readonly added: number; readonly rehashed: number }>;
   /** Gives tracked rows (a page of them) this hash, and returns of how many it was another, or none. */
   rehash(rows: readonly Required<LedgerRow>[]): Promise<number>;
-  /** Removes the filter's rows, and the watermark with them; returns how many rows. */
+  /** Removes the filter's rows, and with them their dead letters and the watermark; returns how many rows. */
   forget(filter: LedgerFilter): Promise<number>;
   /** Leaves of each key that stands under several labels the row that was sent last, and returns how many went. */
   removeDuplicates(): Promise<number>;

@@ -133,10 +133,12 @@ describe('the ledger store', () => {
       assert.equal(await store.countEntries(entity, { keys: even }), even.length);
     });
 
-    it('counts keys that stand under several labels', async () => {
+    it('counts keys that stand under several labels, byte by byte', async () => {
       await insert([
         ['Double', 'a'],
-        ['DoubleOld', 'A'],
+        ['DoubleOld', 'a'],
+        ['Double', 'x'],
+        ['DoubleOld', 'X'],
         ['Double', 'b'],
         ['DoubleOld', 'b'],
         ['DoubleOld', 'c'],
@@ -368,6 +370,92 @@ describe('the ledger store', () => {
       assert.equal(await store.countEntries(entity, {}), 500);
     });
 
+    it('forgets the dead letters of the rows that it forgets, and no others', async () => {
+      const longKey = 'x'.repeat(300);
+      const left = async (name: string, filter: LedgerFilter) => {
+        const entity = await entityWith(name, [
+          [name, 'a', NEW],
+          [`${name}Old`, 'b', OLD],
+          [name, 'c', NEW],
+        ]);
+        const { ledger } = await ownedLedger(server, await pool(), entity);
+        await ledger.deadLetter(['a', 'b', 'A', 'untracked', longKey].map((key) => ({ key, reason: 'x' })));
+        const other = await ownedLedger(server, await pool(), entityNamed(`${name}Not`));
+        await other.ledger.deadLetter([{ key: 'a', reason: 'x' }]);
+        await change(entity, (changes) => changes.forget(filter));
+        assert.equal((await store.readOnly(entityNamed(`${name}Not`)).findDeadLetters(['a'])).length, 1);
+        const found = await store.readOnly(entity).findDeadLetters(['a', 'b', 'A', 'untracked', longKey]);
+        return found.map(({ index }) => ['a', 'b', 'A', 'untracked', 'long'][index]);
+      };
+      assert.deepEqual(await left('LettersKeys', { keys: ['B', 'c', 'untracked'] }), ['a', 'A', 'untracked', 'long']);
+      assert.deepEqual(await left('LettersSince', { since: NEW }), ['b', 'A', 'untracked', 'long']);
+      assert.deepEqual(await left('LettersBoth', { keys: ['a', 'b'], since: NEW }), ['b', 'A', 'untracked', 'long']);
+      assert.deepEqual(await left('LettersAll', {}), ['A', 'untracked', 'long']);
+      assert.deepEqual(await left('LettersNone', { keys: ['untracked'] }), ['a', 'b', 'A', 'untracked', 'long']);
+    });
+
+    itOnStandIn('looks for many rows once, and deletes them by their ids', async () => {
+      const entity = await entityWith(
+        'Listed1',
+        numbered(4500).map((key) => ['Listed1', key, NEW]),
+      );
+      const lists = server.faults.add({ match: /SyncTimestamp >= @since/, action: { delayMs: 0 } });
+      const deletes = server.faults.add({ match: /DELETE t FROM/, action: { delayMs: 0 } });
+      assert.equal(await change(entity, (changes) => changes.forget({ since: NEW })), 4500);
+      lists.remove();
+      deletes.remove();
+      assert.deepEqual([lists.hits, deletes.hits], [1, 3]);
+    });
+
+    itOnStandIn('is made again after a deadlock where faults may be met, transaction by transaction', async () => {
+      const told: string[] = [];
+      const patient = openLedgerStore((await pool()).settings, {
+        abort: new AbortController().signal,
+        onRepeat: (message) => told.push(message),
+      });
+      const entity = await entityWith('Deadlock', []);
+      const rows = numbered(10).map(rowOf);
+      const after = async <T>(match: RegExp, on: number, work: (changes: LedgerChanges) => Promise<T>) => {
+        const fault = server.faults.add({ match, on, action: { error: 1205 } });
+        const result = await patient.change(entity, work);
+        assert.equal(fault.hits, 1);
+        fault.remove();
+        return result;
+      };
+      const add = /INSERT INTO dbo\.TB_R_SYNC_TRACKING/;
+      assert.deepEqual(
+        await after(add, 2, (changes) => changes.adopt(rows.slice(0, 5)).then(() => changes.adopt(rows))),
+        {
+          added: 5,
+          rehashed: 0,
+        },
+      );
+      await insert(rows.slice(0, 7).map(({ key }): Tracked => ['DeadlockOld', key]));
+      assert.equal(await after(/DELETE t FROM/, 1, (changes) => changes.removeDuplicates()), 7);
+      assert.equal(await after(/SET WatermarkKind/, 1, (changes) => changes.forget({})), 10);
+      assert.equal(await patient.countEntries(entity, {}), 0);
+      assert.ok(told.length > 0 && told.every((message) => /error 1205/.test(message)));
+      const fault = server.faults.add({ match: add, action: { error: 1205 } });
+      await assert.rejects(
+        store.change(entity, (changes) => changes.adopt(rows)),
+        { code: 'LOG_DATABASE_REFUSED' },
+      );
+      assert.equal(fault.hits, 1, 'without faults nothing is tried again');
+      fault.remove();
+      const lost = server.faults.add({ match: add, action: { drop: 'before' } });
+      await assert.rejects(
+        patient.change(entity, (changes) => changes.adopt(rows)),
+        { code: 'LOG_DATABASE_UNAVAILABLE' },
+      );
+      assert.equal(lost.hits, 1, 'the lock is lost with the connection');
+      lost.remove();
+      const read = server.faults.add({ match: /SELECT COUNT_BIG/, on: 1, action: { drop: 'before' } });
+      assert.equal(await patient.countEntries(entity, {}), 0);
+      assert.equal(read.hits, 1);
+      read.remove();
+      await patient.close();
+    });
+
     itOnStandIn('keeps rows and watermark together where it fails in the middle', async () => {
       const entity = await entityWith('Torn', [['Torn', 'a']]);
       const fault = server.faults.add({
@@ -386,7 +474,9 @@ describe('the ledger store', () => {
     it('removes of each key all rows but the one that was sent last', async () => {
       const entity = await entityWith('Twice', [
         ['Twice', 'a', OLD],
-        ['TwiceOld', 'A', NEW],
+        ['TwiceOld', 'a', NEW],
+        ['Twice', 'x', OLD],
+        ['TwiceOld', 'X', NEW],
         ['Twice', 'b', NEW],
         ['TwiceOld', 'b', OLD],
         ['Twice', 'c', OLD],
@@ -399,8 +489,10 @@ describe('the ledger store', () => {
         'Twice b',
         'Twice c',
         'Twice e',
-        'TwiceOld A',
+        'Twice x',
+        'TwiceOld a',
         'TwiceOld d',
+        'TwiceOld X',
       ]);
       assert.equal(await change(entity, (changes) => changes.removeDuplicates()), 0);
       const many = await entityWith(
@@ -441,13 +533,15 @@ describe('pruning the history', () => {
   const BEFORE = new Date('2026-06-01T00:00:00Z');
   const owner = randomUUID();
 
-  const insertRun = (id: string, startedAt: string, finishedAt: string | null, state: string) =>
+  const insertRun = (id: string, startedAt: string, finishedAt: string | null, state: string, exitCode = '1') =>
     server.execute(
       'log',
-      `INSERT INTO dbo.TB_R_SYNC_RUN (RunId, StartedAt, FinishedAt, State, Host, ProcessId, Version, Arguments)
-       VALUES (@id, @startedAt, @finishedAt, @state, N'h', 1, N'1', N'run')`,
+      `INSERT INTO dbo.TB_R_SYNC_RUN (RunId, StartedAt, FinishedAt, State, ExitCode, Host, ProcessId, Version, Arguments)
+       VALUES (@id, @startedAt, @finishedAt, @state, ${exitCode}, N'h', 1, N'1', N'run')`,
       { id, startedAt, finishedAt, state },
     );
+  /** As many as stay whatever their age. */
+  const RUNS_KEPT = 100;
   const insertBatches = (count: number, state: string, settledAt: string | null) =>
     server.bulkInsert(
       'log',
@@ -503,6 +597,9 @@ describe('pruning the history', () => {
     await insertRun(randomUUID(), '2026-05-31T23:00:00', '2026-06-01T00:00:00', 'finished');
     await insertRun(randomUUID(), '2026-05-31T12:00:00', null, 'running');
     await insertRun(owner, '2026-01-03T00:00:00', '2026-01-03T01:00:00', 'finished');
+    for (let run = 0; run < RUNS_KEPT; run++) {
+      await insertRun(randomUUID(), '2026-06-10T00:00:00', '2026-06-10T01:00:00', 'finished');
+    }
     await ownedLedger(server, await pool(), entityNamed('Pruned'));
     await server.execute('log', "UPDATE dbo.TB_R_SYNC_ENTITY SET OwnerRunId = @owner WHERE EntityType = N'Pruned'", {
       owner,
@@ -520,21 +617,51 @@ describe('pruning the history', () => {
     assert.deepEqual(await store.prune({ before: BEFORE, dryRun: true }), expected);
     assert.deepEqual(
       [await countOf('TB_R_SYNC_RUN'), await countOf('TB_R_SYNC_BATCH'), await countOf('TB_R_Log')],
-      [5, 4506, 4],
+      [5 + RUNS_KEPT, 4506, 4],
     );
     assert.deepEqual(await store.prune({ before: BEFORE, dryRun: false }), expected);
     assert.deepEqual(
       [await countOf('TB_R_SYNC_RUN'), await countOf('TB_R_SYNC_BATCH'), await countOf('TB_R_Log')],
-      [3, 5, 3],
+      [3 + RUNS_KEPT, 5, 3],
     );
     assert.equal(await countOf('TB_R_SYNC_TRACKING'), 1);
     assert.deepEqual(await store.prune({ before: BEFORE, dryRun: false }), { runs: 0, batches: 0, logEntries: 0 });
   });
 
+  it('keeps the newest runs and the last good one, whatever their age', async () => {
+    const [good, older] = [randomUUID(), randomUUID()];
+    await insertRun(good, '2026-01-05T00:00:00', '2026-01-05T01:00:00', 'finished', '0');
+    await insertRun(older, '2026-01-04T00:00:00', '2026-01-04T01:00:00', 'finished', '0');
+    const expected = (await countOf('TB_R_SYNC_RUN')) - RUNS_KEPT - 2;
+    const late = new Date('2027-01-01T00:00:00Z');
+    assert.equal((await store.prune({ before: late, dryRun: true })).runs, expected);
+    assert.equal((await store.prune({ before: late, dryRun: false })).runs, expected);
+    const left = await server.query(
+      'log',
+      "SELECT RunId FROM dbo.TB_R_SYNC_RUN WHERE StartedAt < '2026-06-10' ORDER BY StartedAt",
+    );
+    assert.deepEqual(
+      left.map(({ RunId }) => String(RunId).toLowerCase()),
+      [owner, good],
+    );
+    assert.equal(await countOf('TB_R_SYNC_RUN'), RUNS_KEPT + 2);
+  });
+
+  itOnStandIn('looks for many rows once, and deletes them by their ids', async () => {
+    await insertBatches(4500, 'accepted', '2026-05-01T00:00:00Z');
+    const lists = server.faults.add({ match: /SettledAt < @before/, action: { delayMs: 0 } });
+    const deletes = server.faults.add({ match: /DELETE t FROM/, action: { delayMs: 0 } });
+    assert.equal((await store.prune({ before: BEFORE, dryRun: false })).batches, 4500);
+    lists.remove();
+    deletes.remove();
+    assert.deepEqual([lists.hits, deletes.hits], [1, 3]);
+  });
+
   itOnStandIn('names the table and the right that the login lacks', async () => {
+    await insertLog('tamhr-sync', 'DataSync', '2026-01-01T00:00:00');
     await insertBatches(1, 'accepted', '2026-05-01T00:00:00Z');
     const left = await countOf('TB_R_SYNC_BATCH');
-    const fault = server.faults.add({ match: /DELETE FROM dbo\.TB_R_Log/, action: { error: 229 } });
+    const fault = server.faults.add({ match: /DELETE t FROM .* JOIN dbo\.TB_R_Log/s, action: { error: 229 } });
     await assert.rejects(store.prune({ before: BEFORE, dryRun: false }), {
       code: 'LOG_DATABASE_REFUSED',
       message: /may not delete rows of dbo\.TB_R_Log/,
