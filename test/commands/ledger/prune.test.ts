@@ -17,6 +17,15 @@ describe('ledger prune', () => {
        UPDATE dbo.TB_R_SYNC_BATCH SET CreatedAt = '2025-01-01', SettledAt = '2025-01-01';
        UPDATE dbo.TB_R_Log SET CreatedOn = '2025-01-01'`,
     );
+    const kept = await document('prune', '--older-than', '12w', '--dry-run');
+    assert.equal(kept.document.runs, 0, 'they are among the newest 100');
+    for (let run = 0; run < 100; run++) {
+      await server.execute(
+        'log',
+        `INSERT INTO dbo.TB_R_SYNC_RUN (RunId, StartedAt, FinishedAt, State, ExitCode, Host, ProcessId, Version, Arguments)
+         VALUES (NEWID(), SYSUTCDATETIME(), SYSUTCDATETIME(), N'finished', 0, N'h', 1, N'1', N'run')`,
+      );
+    }
     const before = await tracked();
     const dry = await document('prune', '--older-than', '12w', '--dry-run');
     assert.deepEqual([dry.document.runs, dry.document.batches, dry.document.logEntries], [2, 1, 1]);
