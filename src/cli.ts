@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { register as registerConfig } from './commands/config.ts';
 import type { CommandContext, Io, TextStream } from './commands/context.ts';
 import { register as registerFailures } from './commands/failures.ts';
+import { ledgerExitCodes } from './commands/ledger/exit-codes.ts';
 import { register as registerLedger } from './commands/ledger.ts';
 import { register as registerMigrate } from './commands/migrate.ts';
 import { register as registerPlan } from './commands/plan.ts';
@@ -10,6 +11,7 @@ import { register as registerRun } from './commands/run.ts';
 import { register as registerStatus } from './commands/status.ts';
 import type { Config } from './config/config.ts';
 import { createRedactor, type Redactor } from './log/redact.ts';
+import { widthOf, wrap } from './report/terminal-text.ts';
 import { SyncError } from './sync/errors.ts';
 import { EXIT_CODES, exitCodeOfError } from './sync/exit-codes.ts';
 import { VERSION } from './version.ts';
@@ -44,7 +46,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     .option('--secrets <file>', 'file of NAME=value lines for the ${env:NAME} references in the configuration')
     .helpCommand('help [command]', 'show help for a command')
 
-    .addHelpText('afterAll', `\nExit codes:\n${exitCodeLines()}`)
+    .addHelpText('afterAll', ({ command }) => `\nExit codes:\n${exitCodeLines(command, stdout.columns)}`)
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError('(add --help for the usage)')
     .exitOverride()
@@ -107,8 +109,11 @@ function redacting(stream: TextStream, redactor: Redactor): TextStream {
   };
 }
 
-function exitCodeLines(): string {
-  return Object.entries(EXIT_CODES)
-    .map(([code, meaning]) => `  ${code.padStart(3)}  ${meaning}`)
+/** Those of the command; of the ledger's commands wrapped to the terminal. */
+function exitCodeLines(command: Command, columns: number | undefined): string {
+  const ledger = ledgerExitCodes(command);
+  const width = ledger === undefined ? Number.POSITIVE_INFINITY : widthOf(columns);
+  return Object.entries(ledger ?? EXIT_CODES)
+    .flatMap(([code, meaning]) => wrap(meaning, width, `  ${code.padStart(3)}  `))
     .join('\n');
 }

@@ -1,6 +1,7 @@
 /** `tamhr-sync plan`: a dry run that tells of each entity what would be sent and deleted, and why. */
 import { type Command, InvalidArgumentError } from 'commander';
 import type { CommandContext } from './context.ts';
+import { writeOut } from './output.ts';
 import { openRunOutput } from './run-output.ts';
 import { addSelectionOptions, runConfigured, type SelectionOptions } from './run-wiring.ts';
 
@@ -29,12 +30,12 @@ export function register(program: Command, context: CommandContext): void {
     .action(async (options: PlanCommandOptions) => {
       const document = await planned(context, options);
       const { stdout, env } = context.io;
-      if (options.json) stdout.write(`${JSON.stringify(document, null, 2)}\n`);
+      if (options.json) await writeOut(stdout, `${JSON.stringify(document, null, 2)}\n`);
       else {
         const { planText } = await import('../report/plan-text.ts');
         const { wantsColour } = await import('../report/colour.ts');
         const columns = stdout.columns === undefined ? {} : { columns: stdout.columns };
-        stdout.write(planText(document, { ...columns, colour: wantsColour(stdout, env) }));
+        await writeOut(stdout, planText(document, { ...columns, colour: wantsColour(stdout, env) }));
       }
       context.exit(document.exitCode);
     });

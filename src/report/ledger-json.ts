@@ -34,6 +34,10 @@ export interface AdoptedEntity {
   readonly added: number;
   readonly rehashed: number;
   readonly unchanged: number;
+  /** Of these three: in a batch whose outcome is unknown. */
+  readonly inDoubt: number;
+  /** Of these three: dead letters, which end by it. */
+  readonly deadLetters: number;
   readonly notFound: NamedRows;
   readonly unmappable: NamedRows;
   readonly colliding: NamedRows;
@@ -46,11 +50,9 @@ export function adoptDocument(
 ): AdoptDocument {
   return {
     dryRun,
-    entities: entities.map(({ entity, adopted: { added, rehashed, unchanged, notFound, unmappable, colliding } }) => ({
+    entities: entities.map(({ entity, adopted: { notFound, unmappable, colliding, ...counts } }) => ({
       entity,
-      added,
-      rehashed,
-      unchanged,
+      ...counts,
       notFound: namedRows(notFound),
       unmappable: namedRows(unmappable),
       colliding: namedRows(colliding),
@@ -71,6 +73,8 @@ export interface RehashedEntity {
   readonly hashed: number;
   readonly unchanged: number;
   readonly unmappable: NamedRows;
+  /** Dead letters, which keep what they had. */
+  readonly deadLetters: NamedRows;
 }
 
 /** The document for what was rehashed, in the configured order. */
@@ -80,12 +84,13 @@ export function rehashDocument(
 ): RehashDocument {
   return {
     dryRun,
-    entities: entities.map(({ entity, result: { rehashed, hashed, unchanged, unmappable } }) => ({
+    entities: entities.map(({ entity, result: { rehashed, hashed, unchanged, unmappable, deadLetters } }) => ({
       entity,
       rehashed,
       hashed,
       unchanged,
       unmappable: namedRows(unmappable),
+      deadLetters: namedRows(deadLetters),
     })),
   };
 }
@@ -149,8 +154,10 @@ export interface VerifiedEntity extends Readonly<Record<Difference, NamedRows>> 
   readonly runAtWork: boolean;
   readonly sourceRows: number;
   readonly trackedRows: number;
+  /** Of the missing ones. */
   readonly deadLetters: number;
-  readonly unresolved: number;
+  /** The next run reads only what has changed since the last comparison. */
+  readonly incremental: boolean;
   readonly withoutHash: NamedRows;
   /** Rows under further labels that --repair removed; null where it was not asked for, or a run held the lock. */
   readonly duplicatesRemoved: number | null;
@@ -172,7 +179,8 @@ export function verifiedEntity(
     sourceRows: verified.sourceRows,
     trackedRows: verified.trackedRows,
     deadLetters: verified.deadLetters,
-    unresolved: verified.unresolved,
+    // Repaired, the ledger has no watermark any more.
+    incremental: verified.incremental && duplicatesRemoved === undefined,
     ...(Object.fromEntries(kinds) as Record<Difference, NamedRows>),
     withoutHash: namedRows(verified.withoutHash),
     duplicatesRemoved: duplicatesRemoved ?? null,
@@ -207,6 +215,8 @@ export interface ShowRow {
   readonly unresolved: ShowBatch | null;
   readonly deadLetter: Failure | null;
   readonly collidesWith: string | null;
+  /** The next run reads only what has changed since the last comparison. */
+  readonly incremental: boolean;
 }
 
 /** A row of the ledger. Without a batch it is the old job's, or was adopted. */
@@ -246,7 +256,7 @@ export function showDocument(
 }
 
 function showRow(row: ShownRow, changes: Entity['changes'], now: Date): ShowRow {
-  const { entity, key, inSource, tracked, hash, unmappable, unresolved, deadLetter, collidesWith } = row;
+  const { entity, key, inSource, tracked, hash, unmappable, unresolved, deadLetter, collidesWith, incremental } = row;
   const [failure = null] = deadLetter ? failuresDocument({ letters: [deadLetter], counts: [1] }, now).failures : [];
   return {
     entity,
@@ -260,6 +270,7 @@ function showRow(row: ShownRow, changes: Entity['changes'], now: Date): ShowRow 
     unresolved: unresolved ? showBatch(unresolved) : null,
     deadLetter: failure,
     collidesWith: collidesWith ?? null,
+    incremental,
   };
 }
 

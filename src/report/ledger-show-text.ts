@@ -115,7 +115,10 @@ const VERDICTS: Readonly<Record<RowVerdict, (row: ShowRow, time: View['time']) =
   },
   colliding: () => "It cannot be sent: its key is another row's to the ledger. The next run makes it a dead letter.",
   unmappable: () => 'It cannot be sent: it has no payload. The next run makes it a dead letter.',
-  pending: () => 'Pending: the next run sends it.',
+  pending: ({ incremental }) =>
+    incremental
+      ? 'Pending: the next run that compares all rows sends it (tamhr-sync run --full), or an earlier one where it has changed since the last comparison.'
+      : 'Pending: the next run sends it.',
   changed: (row, time) =>
     `Pending: it has changed since it was sent ${sentAt(row, time)}. The next run that compares it sends it again (tamhr-sync run --full compares all rows).`,
   outdated: (row, time) =>

@@ -18,14 +18,14 @@ export function adoptText({ dryRun, entities }: AdoptDocument, columns?: number)
     [
       ...sentences,
       dryRun
-        ? 'Nothing was changed. Without --dry-run these rows are marked; nothing is sent in either case.'
-        : 'Nothing was sent. tamhr-sync plan shows what a run would send now; tamhr-sync ledger verify compares source and ledger.',
+        ? 'Nothing was changed. Without --dry-run these rows are marked; this command sends nothing in either case.'
+        : 'This command sent nothing. tamhr-sync plan shows what a run would send now; tamhr-sync ledger verify compares source and ledger.',
     ],
     columns,
   );
 }
 
-function adoptedText({ added, rehashed, unchanged }: AdoptedEntity, dryRun: boolean): string {
+function adoptedText({ added, rehashed, unchanged, inDoubt, deadLetters }: AdoptedEntity, dryRun: boolean): string {
   const all = added + rehashed + unchanged;
   const rows = formatQuantity(all, 'row');
   const marked = dryRun ? `${rows} would be marked` : `${rows} marked`;
@@ -34,7 +34,15 @@ function adoptedText({ added, rehashed, unchanged }: AdoptedEntity, dryRun: bool
     `${formatCount(rehashed)} tracked with another hash or none`,
     `${formatCount(unchanged)} tracked as they are`,
   ];
-  return `${marked} as sent as ${all === 1 ? 'it is' : 'they are'} now (${parts.join(', ')}).`;
+  const doubt =
+    inDoubt === 0
+      ? ''
+      : ` ${formatCount(inDoubt)} of them ${inDoubt === 1 ? 'is' : 'are'} in a batch whose outcome is unknown, which the next run sends again first.`;
+  const ended =
+    deadLetters === 0
+      ? ''
+      : ` ${formatQuantity(deadLetters, 'dead letter')} ${dryRun ? 'would end' : 'ended'} by that.`;
+  return `${marked} as sent as ${all === 1 ? 'it is' : 'they are'} now (${parts.join(', ')}).${doubt}${ended}`;
 }
 
 /** What was not adopted, and why: a sentence each for stderr; empty where all was. */
@@ -52,20 +60,26 @@ export function rehashText({ dryRun, entities }: RehashDocument, columns?: numbe
   return lines(
     [
       ...sentences,
-      'Rows that have changed since they were sent count as sent by this, too: the receiver holds them as they were.',
       dryRun
-        ? 'Nothing was changed.'
-        : 'Nothing was sent. The next run does not call the mapping changed. What the receiver is to get after all: tamhr-sync ledger forget.',
+        ? 'Nothing was changed. Without --dry-run rows whose values have changed since they were sent count as sent, too, and the receiver keeps them as they were: run tamhr-sync run --full under the old mapping first where it is to get them.'
+        : 'Nothing was sent. Rows whose values have changed since they were sent count as sent now, too, and the receiver keeps them as they were. To send rows again all the same, name them to tamhr-sync ledger forget.',
     ],
     columns,
   );
 }
 
-function rehashedText({ rehashed, hashed, unchanged }: RehashedEntity, dryRun: boolean): string {
+function rehashedText({ rehashed, hashed, unchanged, deadLetters }: RehashedEntity, dryRun: boolean): string {
   const rows = formatQuantity(rehashed + hashed, 'tracked row');
   const verb = dryRun ? 'would get' : 'got';
   const had = `${formatCount(rehashed)} had another, ${formatCount(hashed)} had none`;
-  return `${rows} ${verb} the hash of the present payload (${had}); ${formatCount(unchanged)} had it already.`;
+  const { count, keys } = deadLetters;
+  const letters = count === 1 ? '1 row is a dead letter and' : `${formatCount(count)} rows are dead letters and`;
+  const named = `${count > keys.length ? 'such as ' : ''}${keys.join(', ')}`;
+  const left =
+    count === 0
+      ? ''
+      : ` ${letters} ${dryRun ? 'would be' : count === 1 ? 'was' : 'were'} left alone: ${named} (tamhr-sync failures list tells more).`;
+  return `${rows} ${verb} the hash of the present payload (${had}); ${formatCount(unchanged)} had it already.${left}`;
 }
 
 /** Rows that kept their hash: a sentence each for stderr. */

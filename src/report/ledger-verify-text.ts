@@ -49,24 +49,25 @@ function entityBlock(entity: VerifiedEntity, { width, paint }: View): string[] {
     ...wrap(printable(`${entity.entity}: ${title}`), width).map((part) => paint('bold', part)),
     ...line('source', formatQuantity(entity.sourceRows, 'row')),
     ...line('ledger', formatQuantity(entity.trackedRows, 'row')),
-    ...DIFFERENCES.flatMap((kind) => found(kind, entity[kind], MEANING[kind](entity), 'yellow')),
+    ...DIFFERENCES.flatMap((kind) => found(LABELS[kind] ?? kind, entity[kind], MEANING[kind](entity), 'yellow')),
     ...found('without hash', entity.withoutHash, withoutHashText(entity.changes)),
     ...(entity.duplicatesRemoved === null ? [] : line('repaired', repairedText(entity.duplicatesRemoved), 'green')),
     ...(entity.runAtWork ? line('note', 'a run is at work on it: rows that it is sending count as they were met') : []),
   ];
 }
 
+/** Where the label is not the kind's name. */
+const LABELS: Readonly<Partial<Record<Difference, string>>> = { inDoubt: 'in doubt' };
+
 /** What each kind means and what happens next, after the number of rows. */
 const MEANING: Readonly<Record<Difference, (entity: VerifiedEntity) => string>> = {
-  missing: ({ missing, deadLetters, unresolved }) => {
-    const exceptions = [
-      ...(deadLetters > 0 ? [`${formatQuantity(deadLetters, 'dead letter')} (tamhr-sync failures list)`] : []),
-      ...(unresolved > 0
-        ? [`${formatCount(unresolved)} in batches whose outcome is unknown, which it sends first`]
-        : []),
-    ];
-    const but = exceptions.length === 0 ? '' : `; among them ${exceptions.join(' and ')}`;
-    return `in the source, not in the ledger: the next run sends ${missing.count === 1 ? 'it' : 'them'}${but}. Where the receiver has them already: tamhr-sync ledger adopt`;
+  inDoubt: ({ inDoubt }) =>
+    `in a batch whose outcome is unknown: the next run sends ${inDoubt.count === 1 ? 'it' : 'them'} again first`,
+  missing: ({ missing, deadLetters, incremental }) => {
+    const but =
+      deadLetters > 0 ? `; among them ${formatQuantity(deadLetters, 'dead letter')} (tamhr-sync failures list)` : '';
+    const run = incremental ? 'the next run that compares all rows (tamhr-sync run --full)' : 'the next run';
+    return `in the source, not in the ledger: ${run} sends ${missing.count === 1 ? 'it' : 'them'}${but}. Where the receiver has them already: tamhr-sync ledger adopt`;
   },
   stale: ({ changes }) =>
     changes === 'new'
@@ -76,10 +77,10 @@ const MEANING: Readonly<Record<Difference, (entity: VerifiedEntity) => string>> 
     changes === 'mirror'
       ? 'in the ledger, not in the source: the next run deletes them at the receiver, unless they are more than maxDeletePercent'
       : `in the ledger, not in the source: they stay at the receiver, since changes is ${changes}`,
-  duplicate: ({ duplicatesRemoved }) =>
+  duplicate: ({ duplicate, duplicatesRemoved }) =>
     duplicatesRemoved === null
-      ? 'under several labels: counted more than once, and otherwise harmless; --repair leaves of each the one that was sent last'
-      : 'were under several labels',
+      ? 'under several labels: counted more than once, and otherwise harmless; --repair leaves of each the one that was sent last, one with a hash before others'
+      : `${duplicate.count === 1 ? 'was' : 'were'} under several labels`,
   unreadable: () =>
     'in the ledger with a key that no row of this source can have (was source.key another one?): runs leave them as they are; tamhr-sync ledger forget --key removes them',
   colliding: () =>

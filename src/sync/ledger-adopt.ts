@@ -13,7 +13,9 @@ import type { LedgerRow, ReadOnlyLedger } from './ports.ts';
 /** What adopting works with. */
 export interface AdoptOptions {
   readonly source: LedgerSource;
-  readonly ledger: Pick<ReadOnlyLedger, 'find'>;
+  readonly ledger: Pick<ReadOnlyLedger, 'find' | 'findDeadLetters'>;
+  /** Keys in batches whose outcome is unknown. */
+  readonly unresolved: ReadonlySet<string>;
   /** Absent in a dry run. */
   readonly changes?: Pick<LedgerChanges, 'adopt'> | undefined;
   /** Pages of keys to adopt; all rows of the source where absent. */
@@ -29,6 +31,10 @@ export interface Adopted {
   rehashed: number;
   /** That it held as they are. */
   unchanged: number;
+  /** Of these three: in a batch whose outcome is unknown, which the next run sends again first. */
+  inDoubt: number;
+  /** Of these three: dead letters, which end by it. */
+  deadLetters: number;
   /** Keys that were asked for and that the source does not have. */
   readonly notFound: Examples;
   /** Rows that have no payload, and so no hash. */
@@ -38,12 +44,15 @@ export interface Adopted {
 }
 
 /** Adopts, a page in a transaction. Throws SyncError SOURCE_*, LOG_DATABASE_*, and what `keys` throws. */
-export async function adoptRows({ source, ledger, changes, keys, signal }: AdoptOptions): Promise<Adopted> {
+export async function adoptRows(options: AdoptOptions): Promise<Adopted> {
+  const { source, ledger, unresolved, changes, keys, signal } = options;
   const diff = createDiff(ledger, { textKey: source.textKey, held: new Map(), unsettled: 0 });
   const adopted: Adopted = {
     added: 0,
     rehashed: 0,
     unchanged: 0,
+    inDoubt: 0,
+    deadLetters: 0,
     notFound: noExamples(),
     unmappable: noExamples(),
     colliding: noExamples(),
@@ -66,7 +75,10 @@ export async function adoptRows({ source, ledger, changes, keys, signal }: Adopt
       if (hashes === undefined) counted.added += 1;
       else if (hashes.length === 0 || hashes.some((hash) => !sameHash(hash, mapped.hash))) counted.rehashed += 1;
     }
+    const letters = marked.length === 0 ? [] : await ledger.findDeadLetters(marked.map(({ key }) => key));
     if (marked.length > 0) await changes?.adopt(marked);
+    adopted.deadLetters += letters.length;
+    adopted.inDoubt += marked.filter(({ key }) => unresolved.has(key)).length;
     adopted.added += counted.added;
     adopted.rehashed += counted.rehashed;
     adopted.unchanged += marked.length - counted.added - counted.rehashed;

@@ -4,14 +4,15 @@ import type { Entity } from './entity.ts';
 import { SyncError } from './errors.ts';
 import { sameHash } from './hash.ts';
 import { keyText } from './key.ts';
-import { type LedgerSource, openLedgerSource, readKey } from './ledger-source.ts';
+import { isIncremental, type LedgerSource, openLedgerSource, readKey } from './ledger-source.ts';
 import type { BatchRecord, LedgerEntry, LedgerStore } from './ledger-store.ts';
+import { narrowed, rejectPredicate } from './ledger-where.ts';
 import type { KeyedRow } from './pages.ts';
 import type { Row, Source } from './ports.ts';
 
 /** What showing works with. */
 export interface ShowPorts {
-  readonly store: Pick<LedgerStore, 'entries' | 'batch' | 'unresolved'>;
+  readonly store: Pick<LedgerStore, 'entries' | 'batch' | 'unresolved' | 'readOnly'>;
   readonly deadLetters: Pick<DeadLetterStore, 'list'>;
   /** Of the entity as it is given, which may have another `where` than the configured one. */
   source(entity: Entity): Source;
@@ -46,6 +47,8 @@ export interface ShownRow {
   readonly deadLetter?: StoredDeadLetter;
   /** A tracked key that is one with this to the ledger, and is another row's. */
   readonly collidesWith?: string;
+  /** Whether the next run reads only what has changed since the last comparison. */
+  readonly incremental: boolean;
 }
 
 /** What came of asking for rows. */
@@ -81,21 +84,29 @@ export async function showKeys(entities: readonly Entity[], keys: readonly strin
   return { rows, unknown: keys.filter((key) => !known.has(key)), unread };
 }
 
-/** A page of the keys of rows that match a T-SQL predicate over the source's columns, whether source.where takes them or not. */
+/**
+ * A page of the keys of rows that match a T-SQL predicate over the source's columns, whether source.where takes them or not.
+ * Throws SyncError SOURCE_*, and USAGE where the server does not take the predicate.
+ */
 export async function keysWhere(
   entity: Entity,
   predicate: string,
   limit: number,
   ports: Pick<ShowPorts, 'source' | 'signal'>,
 ): Promise<readonly string[]> {
-  const source = ports.source({ ...entity, source: { ...entity.source, where: predicate } });
+  const { where: _, ...table } = entity.source;
+  const whole = { ...entity, source: table };
+  const source = ports.source(narrowed(whole, predicate));
   const { keyColumns } = await openLedgerSource(entity, source);
-  const rows = await source.page(undefined, limit, ports.signal, { shape: 'key' });
+  const rows = await source
+    .page(undefined, limit, ports.signal, { shape: 'key' })
+    .catch((error) => rejectPredicate(error, entity, ports.source(whole), ports.signal));
   return rows.flatMap((cells) => keyText(cells, keyColumns) ?? []);
 }
 
 /** The source, and of each key the rows that source.where takes and those of the table or query. */
 interface ReadSource {
+  readonly incremental: boolean;
   readonly source: LedgerSource;
   readonly rows: readonly (readonly KeyedRow[])[];
   readonly allRows: readonly (readonly KeyedRow[])[];
@@ -104,14 +115,16 @@ interface ReadSource {
 async function readSource(
   entity: Entity,
   keys: readonly string[],
-  { source: open, signal }: ShowPorts,
+  { source: open, store, signal }: ShowPorts,
 ): Promise<ReadSource> {
-  const source = await openLedgerSource(entity, open(entity));
+  const opened = open(entity);
+  const source = await openLedgerSource(entity, opened);
+  const incremental = await isIncremental(entity, opened, store.readOnly(entity));
   const rows = await source.lookup(keys, signal);
-  if (entity.source.where === undefined) return { source, rows, allRows: rows };
+  if (entity.source.where === undefined) return { incremental, source, rows, allRows: rows };
   const { where, ...unfiltered } = entity.source;
   const all = await openLedgerSource(entity, open({ ...entity, source: unfiltered }));
-  return { source, rows, allRows: await all.lookup(keys, signal) };
+  return { incremental, source, rows, allRows: await all.lookup(keys, signal) };
 }
 
 /** The batches whose outcome is unknown, by the keys of their rows. */
@@ -154,6 +167,7 @@ async function showKey(
       key,
       inSource: read === undefined ? 'unknown' : row !== undefined ? 'yes' : present.length > 0 ? 'leftOut' : 'no',
       tracked: await withBatches(own, store),
+      incremental: read?.incremental ?? false,
       ...(own.length > 0 && mapped && { hash: compared(own, 'hash' in mapped ? mapped.hash : undefined) }),
       ...(mapped && 'reason' in mapped && { unmappable: mapped.reason }),
       ...(unresolved && { unresolved }),

@@ -3,7 +3,7 @@ import type { Entity } from './entity.ts';
 import { keyText, parseKey } from './key.ts';
 import { compileMap, type Mapped, mapHash } from './map.ts';
 import { type KeyedRow, keyCells, readPages } from './pages.ts';
-import type { Column, Row, Source } from './ports.ts';
+import type { Column, ReadOnlyLedger, Row, Source } from './ports.ts';
 
 /** Rows of one read, and keys looked up at a time. */
 export const LEDGER_PAGE_ROWS = 5000;
@@ -79,4 +79,18 @@ export function readKey(text: string, keyColumns: readonly Column[]): Row | unde
   const exact = parseKey(text, keyColumns);
   if (exact !== undefined || keyColumns.some(({ kind }) => kind === 'text')) return exact;
   return parseKey(text.trim().toLowerCase(), keyColumns);
+}
+
+/**
+ * Whether the next run reads only what has changed since the last comparison, so that it does not meet a row that the ledger
+ * has lost. Throws SyncError SOURCE_* and LOG_DATABASE_*.
+ */
+export async function isIncremental(
+  { changes }: Pick<Entity, 'changes'>,
+  source: Pick<Source, 'detection'>,
+  ledger: Pick<ReadOnlyLedger, 'comparison'>,
+): Promise<boolean> {
+  if (changes === 'new') return false;
+  const { watermark } = await ledger.comparison();
+  return watermark !== undefined && (await source.detection()).incremental !== undefined;
 }

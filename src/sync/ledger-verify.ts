@@ -17,11 +17,14 @@ export interface VerifyOptions {
   readonly unresolved: ReadonlySet<string>;
   /** Keys that stand under several labels. */
   readonly duplicates: number;
+  /** As in Verified. */
+  readonly incremental: boolean;
   readonly signal: AbortSignal;
 }
 
 /** The kinds of difference between source and ledger. A row may be of several. */
 export const DIFFERENCES = [
+  'inDoubt',
   'missing',
   'stale',
   'orphaned',
@@ -37,6 +40,7 @@ export type Difference = (typeof DIFFERENCES)[number];
 /**
  * What came of it.
  *
+ *   inDoubt     in a batch whose outcome is unknown; it is of no other kind but duplicate
  *   missing     in the source and not in the ledger
  *   stale       in both, with another hash
  *   orphaned    in the ledger and not in the source
@@ -51,8 +55,8 @@ export interface Verified extends Readonly<Record<Difference, Examples>> {
   trackedRows: number;
   /** Of the missing ones. */
   deadLetters: number;
-  /** Of the missing ones: in a batch whose outcome is unknown. */
-  unresolved: number;
+  /** Whether the next run reads only what has changed since the last comparison, unless it is told otherwise (--full). */
+  readonly incremental: boolean;
   /** In both, without a hash: whether they are the same nobody can tell. No difference. */
   readonly withoutHash: Examples;
 }
@@ -64,14 +68,15 @@ export async function verifyLedger(options: VerifyOptions): Promise<Verified> {
     sourceRows: 0,
     trackedRows: await ledger.count(),
     deadLetters: 0,
-    unresolved: 0,
+    incremental: options.incremental,
     withoutHash: noExamples(),
     ...(Object.fromEntries(DIFFERENCES.map((kind) => [kind, noExamples()])) as Record<Difference, Examples>),
   };
+  for (const key of options.unresolved) addExample(verified.inDoubt, key);
   await walkSource(options, verified);
   // Those that are gone from the source were not met there.
   verified.duplicate.count = options.duplicates;
-  const { source, lookup } = options;
+  const { source, lookup, unresolved } = options;
   const pages = missingPages({
     source: lookup,
     ledger,
@@ -82,7 +87,7 @@ export async function verifyLedger(options: VerifyOptions): Promise<Verified> {
     abort: signal,
   });
   for await (const { missing, unreadable } of pages) {
-    for (const { key } of missing) addExample(verified.orphaned, key);
+    for (const { key } of missing) if (!unresolved.has(key)) addExample(verified.orphaned, key);
     for (const key of unreadable) addExample(verified.unreadable, key);
     signal.throwIfAborted();
   }
@@ -95,10 +100,11 @@ async function walkSource(options: VerifyOptions, verified: Verified): Promise<v
   const diff = createDiff(noting, { textKey: source.textKey, held: new Map(), unsettled: 0 });
   for await (const rows of source.pages(signal)) {
     verified.sourceRows += rows.length;
+    const isSettled = ({ key }: { readonly key: string }) => !unresolved.has(key);
     const { untracked, tracked, collisions } = await diff(rows);
-    for (const { key } of collisions) addExample(verified.colliding, key);
-    await noteMissing(untracked);
-    for (const row of tracked) {
+    for (const { key } of collisions.filter(isSettled)) addExample(verified.colliding, key);
+    await noteMissing(untracked.filter(isSettled));
+    for (const row of tracked.filter(isSettled)) {
       const mapped = source.map(row);
       if ('reason' in mapped) addExample(verified.unmappable, row.key, mapped.reason);
       else if (row.hashes.length === 0) addExample(verified.withoutHash, row.key);
@@ -111,7 +117,6 @@ async function walkSource(options: VerifyOptions, verified: Verified): Promise<v
     if (rows.length === 0) return;
     for (const row of rows) {
       addExample(verified.missing, row.key);
-      if (unresolved.has(row.key)) verified.unresolved += 1;
       const mapped = source.map(row);
       if ('reason' in mapped) addExample(verified.unmappable, row.key, mapped.reason);
     }

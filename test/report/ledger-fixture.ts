@@ -21,7 +21,8 @@ const QUIET: Verified = {
   sourceRows: 200_000,
   trackedRows: 200_000,
   deadLetters: 0,
-  unresolved: 0,
+  incremental: false,
+  inDoubt: noExamples(),
   missing: noExamples(),
   stale: noExamples(),
   orphaned: noExamples(),
@@ -35,8 +36,8 @@ const QUIET: Verified = {
 const EVENTFUL: Verified = {
   ...QUIET,
   deadLetters: 2,
-  unresolved: 3000,
-  missing: examples(3012),
+  inDoubt: examples(3000),
+  missing: examples(12),
   stale: examples(1),
   orphaned: examples(7),
   duplicate: examples(2),
@@ -52,7 +53,12 @@ export const VERIFIED: VerifyDocument = verifyDocument(
     verifiedEntity({ name: 'ActualOrg', changes: 'new' }, QUIET, false, undefined),
     verifiedEntity({ name: 'Users', changes: 'new' }, EVENTFUL, true, undefined),
     verifiedEntity({ name: 'イベント', changes: 'changed' }, EVENTFUL, false, 2),
-    verifiedEntity({ name: 'OrgObject', changes: 'mirror' }, EVENTFUL, false, undefined),
+    verifiedEntity(
+      { name: 'OrgObject', changes: 'mirror' },
+      { ...EVENTFUL, duplicate: examples(1), incremental: true },
+      false,
+      undefined,
+    ),
   ],
   NOW,
 );
@@ -74,12 +80,14 @@ const row = (known: Partial<ShownRow>): ShownRow => ({
   key: KEY,
   inSource: 'yes',
   tracked: [],
+  incremental: false,
   ...known,
 });
 const { settledAt: _, httpStatus: __, ...SENDING } = { ...BATCH, state: 'sending' };
 
 const ROWS: readonly ShownRow[] = [
   row({}),
+  row({ entity: 'Mirror', incremental: true }),
   row({ tracked: [OLD, SENT], hash: 'same' }),
   row({ tracked: [OLD], hash: 'none' }),
   row({ tracked: [PRUNED], hash: 'different' }),
@@ -125,6 +133,8 @@ export const ADOPTED = (dryRun: boolean) =>
         added: 199_900,
         rehashed: 90,
         unchanged: 2,
+        inDoubt: 3000,
+        deadLetters: 1,
         notFound: examples(6),
         unmappable: examples(1, 'field Name: column Name is not a number (as: number)'),
         colliding: examples(1, 'its key differs from a tracked one only in what the ledger does not tell apart'),
@@ -136,6 +146,8 @@ export const ADOPTED = (dryRun: boolean) =>
         added: 1,
         rehashed: 0,
         unchanged: 0,
+        inDoubt: 0,
+        deadLetters: 0,
         notFound: noExamples(),
         unmappable: noExamples(),
         colliding: noExamples(),

@@ -25,7 +25,13 @@ const verify = (columns: number, colour = false) => verifyText(VERIFIED, { colum
 const REHASHED = rehashDocument(false, [
   {
     entity: 'Users',
-    result: { rehashed: 12, hashed: 1, unchanged: 3000, unmappable: { count: 1, keys: ['7'], reason: 'x' } },
+    result: {
+      rehashed: 12,
+      hashed: 1,
+      unchanged: 3000,
+      unmappable: { count: 1, keys: ['7'], reason: 'x' },
+      deadLetters: { count: 7, keys: ['1', '2', '3', '4', '5\u001b[2J'] },
+    },
   },
 ]);
 const FORGOTTEN = [
@@ -82,6 +88,7 @@ describe('the screens of the ledger commands', () => {
     const verdicts = SHOWN.rows.map(({ verdict }) => verdict);
     assert.equal(new Set(verdicts).size, 12);
     assert.deepEqual(verdicts, [
+      'pending',
       'pending',
       'sent',
       'sent',

@@ -78,6 +78,7 @@ describe('work under the lock of an entity', () => {
     await retaking.struck;
     await withEntityLock(await pool(), entity, async () => {});
     retaking.remove();
+    await assert.rejects(lock.ledger.reserve(batchOf(['a'])), { code: 'LOCK_LOST' });
     await lost;
     assert.equal((lock.lost.reason as { code?: string }).code, 'LOCK_LOST');
     await lock.release();

@@ -12,6 +12,7 @@ const TEXT_KEY: readonly Column[] = [
   { name: 'Id', kind: 'text', sqlType: 'nvarchar(50)' },
   { name: 'Name', kind: 'text', sqlType: 'nvarchar(50)' },
 ];
+const NONE: ReadonlySet<string> = new Set();
 const signal = new AbortController().signal;
 
 /** A ledger in memory, with the changes that the commands make of it. */
@@ -53,7 +54,7 @@ describe('adopting rows', () => {
       ['D', 'z'],
       ['e', 'w'],
     ]);
-    const adopted = await adoptRows({ source, ledger, changes, signal });
+    const adopted = await adoptRows({ source, ledger, unresolved: NONE, changes, signal });
     assert.deepEqual([...ledger.tracked.keys()], ['ABC', 'd', 'e']);
     assert.deepEqual([adopted.added, adopted.colliding.keys], [2, ['abc', 'D']]);
     assert.equal(ledger.tracked.get('ABC'), undefined, 'the row of another has no hash of this one');
@@ -65,12 +66,24 @@ describe('adopting rows', () => {
     const adopted = await adoptRows({
       source: await sourceOf(rows),
       ledger,
+      unresolved: NONE,
       changes,
       keys: pages(['k1', 'k1', 'k9'], ['k2', 'k1']),
       signal,
     });
     assert.deepEqual([...ledger.tracked.keys()], ['k1', 'k2']);
     assert.deepEqual([adopted.added, adopted.unchanged, adopted.notFound.keys], [2, 1, ['k9']]);
+  });
+
+  it('counts those in a batch in doubt, and the dead letters that end', async () => {
+    const { ledger } = changeable();
+    ledger.deadLetters.set('b', { key: 'b', reason: 'HTTP 422', state: 'waiting' });
+    const source = await sourceOf([
+      ['a', '1'],
+      ['b', '2'],
+    ]);
+    const adopted = await adoptRows({ source, ledger, unresolved: new Set(['a', 'x']), signal });
+    assert.deepEqual([adopted.added, adopted.inDoubt, adopted.deadLetters], [2, 1, 1]);
   });
 
   it('stops between two pages when it is told to, and keeps what it has done', async () => {
@@ -88,6 +101,7 @@ describe('adopting rows', () => {
     const adopting = adoptRows({
       source: await sourceOf(rows),
       ledger,
+      unresolved: NONE,
       changes,
       keys: stopping(),
       signal: stop.signal,
@@ -125,11 +139,41 @@ describe('rehashing rows', () => {
   });
 });
 
+describe('rehashing a row that was sent, changed and refused', () => {
+  it('leaves it alone: with the hash of what was refused it would count as sent', async () => {
+    const { ledger, changes } = changeable();
+    const sent = new Uint8Array(16).fill(1);
+    for (const key of ['a', 'b', 'c']) ledger.tracked.set(key, sent);
+    ledger.tracked.set('d', undefined);
+    for (const [key, state] of Object.entries({ a: 'waiting', b: 'discarded', d: 'due' } as const)) {
+      ledger.deadLetters.set(key, { key, reason: 'HTTP 422', hash: new Uint8Array(16).fill(2), state });
+    }
+    const source = await sourceOf(['a', 'b', 'c', 'd'].map((key): Row => [key, 'changed']));
+    const dry = await rehashRows({ source, ledger, signal });
+    const wet = await rehashRows({ source, ledger, changes, signal });
+    assert.deepEqual(wet, dry);
+    assert.deepEqual([wet.rehashed, wet.hashed, wet.deadLetters], [1, 0, { count: 3, keys: ['a', 'b', 'd'] }]);
+    assert.deepEqual(
+      [ledger.tracked.get('a'), ledger.tracked.get('b'), ledger.tracked.get('d')],
+      [sent, sent, undefined],
+    );
+    assert.notDeepEqual(ledger.tracked.get('c'), sent);
+  });
+});
+
 describe('verifying a ledger', () => {
   const verify = async (rows: readonly Row[], ledger: MemoryLedger, unresolved: string[] = []) => {
     const lookup = memorySource(rows, TEXT_KEY);
     const source = await openLedgerSource(entityOf({}), lookup);
-    return verifyLedger({ source, lookup, ledger, unresolved: new Set(unresolved), duplicates: 0, signal });
+    return verifyLedger({
+      source,
+      lookup,
+      ledger,
+      unresolved: new Set(unresolved),
+      duplicates: 0,
+      incremental: false,
+      signal,
+    });
   };
 
   it('agrees with what was adopted, and names what came and went since', async () => {
@@ -138,7 +182,7 @@ describe('verifying a ledger', () => {
       ['a', '1'],
       ['b', '2'],
     ];
-    await adoptRows({ source: await sourceOf(rows), ledger, changes, signal });
+    await adoptRows({ source: await sourceOf(rows), ledger, unresolved: NONE, changes, signal });
     assert.ok(agrees(await verify(rows, ledger)));
     const later = await verify(
       [
@@ -150,10 +194,23 @@ describe('verifying a ledger', () => {
       ['c'],
     );
     assert.deepEqual(
-      [later.stale.keys, later.missing.keys, later.unresolved, later.orphaned.keys, later.colliding.keys],
-      [['a'], ['c'], 1, ['b'], ['C']],
+      [later.stale.keys, later.missing.keys, later.inDoubt.keys, later.orphaned.keys, later.colliding.keys],
+      [['a'], [], ['c'], ['b'], ['C']],
     );
     assert.ok(!agrees(later));
+  });
+
+  it('rows of a batch in doubt are that alone, tracked or not, and keep both from agreeing', async () => {
+    const { ledger, changes } = changeable('gone');
+    const rows: Row[] = [
+      ['a', '1'],
+      ['b', '2'],
+    ];
+    await adoptRows({ source: await sourceOf([['a', 'old']]), ledger, unresolved: NONE, changes, signal });
+    const verified = await verify(rows, ledger, ['a', 'b', 'gone']);
+    assert.deepEqual(verified.inDoubt, { count: 3, keys: ['a', 'b', 'gone'] });
+    assert.deepEqual([verified.stale.count, verified.missing.count, verified.orphaned.count], [0, 0, 0]);
+    assert.ok(!agrees(verified));
   });
 
   it('a key that is too long for the column of the source cannot be read', async () => {

@@ -4,7 +4,7 @@ import { keysWhere, type ShowPorts, showKeys } from '../../src/sync/ledger-show.
 import type { LedgerEntry } from '../../src/sync/ledger-store.ts';
 import { verdictOf } from '../../src/sync/ledger-verdict.ts';
 import type { Column, Row } from '../../src/sync/ports.ts';
-import { entityOf, memorySource } from '../support/fakes.ts';
+import { entityOf, MemoryLedger, memorySource } from '../support/fakes.ts';
 
 const column = (name: string, kind: Column['kind'], sqlType: string): Column => ({ name, kind, sqlType });
 const TEXT = [column('Id', 'text', 'nvarchar(50)'), column('Name', 'text', 'nvarchar(50)')];
@@ -20,6 +20,7 @@ function portsOf(rows: readonly Row[], keys: readonly string[], columns: readonl
     deadLetters: { list: async () => ({ letters: [], counts: [0] }) },
     store: {
       batch: async () => undefined,
+      readOnly: () => new MemoryLedger(),
       async *entries(_, filter) {
         const wanted = filter.keys?.map((key) => key.toLowerCase());
         yield entries.filter(({ key }) => wanted?.includes(key.toLowerCase()));
@@ -82,6 +83,27 @@ describe('showing a row', () => {
         return ports.source(one);
       },
     });
-    assert.deepEqual([keys, asked], [['a'], ["Name = 'x'"]]);
+    assert.deepEqual([keys, asked], [['a'], ["CASE WHEN (\nName = 'x'\n) THEN 1 ELSE 0 END = 1"]]);
+  });
+
+  it('that a run below the watermark would not read tells that it takes one that compares all rows', async () => {
+    const changed = entityOf({ changes: 'changed' });
+    const versions = { of: () => 1, current: () => 1 };
+    const ledger = new MemoryLedger();
+    const ports = portsOf([], []);
+    const showing = async (one: typeof entity) => {
+      const { rows } = await showKeys([one], ['a'], {
+        ...ports,
+        store: { ...ports.store, readOnly: () => ledger },
+        source: () => memorySource([['a', 'x']], TEXT, [0], versions),
+      });
+      return rows.map(({ incremental }) => incremental);
+    };
+    assert.deepEqual(await showing(changed), [false], 'the first comparison is a full one');
+    ledger.compared = {
+      watermark: { method: 'rowversion', value: new Uint8Array(8), sourceHash: new Uint8Array(16) },
+    };
+    assert.deepEqual(await showing(changed), [true]);
+    assert.deepEqual(await showing(entity), [false], 'changes: new reads all keys');
   });
 });

@@ -2,11 +2,13 @@
 import type { Config } from '../../config/config.ts';
 import type { ConnectionSettings } from '../../sync/connection.ts';
 import type { Entity } from '../../sync/entity.ts';
+import { SyncError } from '../../sync/errors.ts';
 import type { LedgerStore } from '../../sync/ledger-store.ts';
 import { columnsOf } from '../../sync/map.ts';
 import type { Source } from '../../sync/ports.ts';
 import type { CommandContext } from '../context.ts';
 import { selectEntities } from '../entities.ts';
+import { writeOut } from '../output.ts';
 import { watchSignals } from '../signals.ts';
 import { unlessLocked } from '../unless-locked.ts';
 
@@ -15,6 +17,11 @@ export interface LedgerOptions {
   readonly entity?: readonly string[];
   readonly json?: true;
 }
+
+const WHAT_STAYS = 'What was done until then stays; to repeat the command is safe.';
+
+/** A command that a signal stops within this says nothing of what it waits for. */
+const PATIENCE_MS = 200;
 
 /** The ledger and the sources, open while a command works. */
 export interface LedgerAccess {
@@ -48,7 +55,13 @@ export async function withLedger(
   if (logSettings === undefined) throw new Error(`the configuration has no connection ${config.logConnection}`);
   const { openLedgerStore } = await import('../../sqlserver/ledger-store.ts');
   const { openSqlServer } = await import('../../sqlserver/open.ts');
-  const { stop, abort, dispose } = watchSignals(io.signals, () => {});
+  let notice: NodeJS.Timeout | undefined;
+  const { stop, abort, dispose } = watchSignals(io.signals, (signal) => {
+    // Nothing listens any more: a second signal ends the process, and the server rolls back what it was at.
+    dispose();
+    const tell = () => io.stderr.write(`${signal}: stopping after this statement; again cuts it off\n`);
+    notice = setTimeout(tell, PATIENCE_MS);
+  });
   const store = openLedgerStore(logSettings);
   const server = openSqlServer(config.connections, config.logConnection, {
     abort: AbortSignal.any([stop, abort]),
@@ -65,13 +78,22 @@ export async function withLedger(
       signal: stop,
     });
   } catch (error) {
-    if (!stop.aborted) throw error;
-    io.stderr.write(`${stop.reason}: stopped. What was done until then stays; to repeat the command is safe.\n`);
+    if (!stop.aborted) throw inTermsOfCommands(error);
+    clearTimeout(notice);
+    io.stderr.write(`${stop.reason}: stopped. ${WHAT_STAYS}\n`);
     context.exit(stop.reason === 'SIGTERM' ? 143 : 130);
   } finally {
-    dispose();
     await Promise.all([store.close(), server.close()]);
+    clearTimeout(notice);
+    dispose();
   }
+}
+
+/** No run goes on from where a command stopped. */
+function inTermsOfCommands(error: unknown): unknown {
+  if (!(error instanceof SyncError)) return error;
+  const hint = error.hint.replace('; the next run goes on from here.', `. ${WHAT_STAYS}`);
+  return hint === error.hint ? error : new SyncError(error.code, error.message, hint, { cause: error });
 }
 
 /**
@@ -92,9 +114,21 @@ export async function forEachUnlocked<T>(
   return results;
 }
 
-/** Prints one JSON document, or the text. */
-export function print({ io }: CommandContext, json: true | undefined, document: object, text: string): void {
-  io.stdout.write(json ? `${JSON.stringify(document, null, 2)}\n` : text);
+/** The keys of the entity's rows in batches whose outcome is unknown. */
+export async function unresolvedKeys({ store }: LedgerAccess, entity: Entity): Promise<ReadonlySet<string>> {
+  const unresolved = new Set<string>();
+  for await (const { keys } of store.unresolved(entity)) for (const key of keys) unresolved.add(key);
+  return unresolved;
+}
+
+/** Prints one JSON document, or the text. Throws SyncError OUTPUT_FAILED. */
+export async function print(
+  { io }: CommandContext,
+  json: true | undefined,
+  document: object,
+  text: string,
+): Promise<void> {
+  await writeOut(io.stdout, json ? `${JSON.stringify(document, null, 2)}\n` : text);
 }
 
 /** Says on stderr what could not be done; then the command ends with 1. */

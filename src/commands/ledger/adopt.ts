@@ -5,7 +5,16 @@ import { SyncError } from '../../sync/errors.ts';
 import type { LedgerChanges } from '../../sync/ledger-store.ts';
 import type { CommandContext } from '../context.ts';
 import { entityOption } from '../entities.ts';
-import { forEachUnlocked, type LedgerAccess, type LedgerOptions, print, reportProblems, withLedger } from './access.ts';
+import {
+  forEachUnlocked,
+  type LedgerAccess,
+  type LedgerOptions,
+  print,
+  reportProblems,
+  unresolvedKeys,
+  withLedger,
+} from './access.ts';
+import { type KeyCounts, keyPages, othersAlone, ownKeys } from './key-pages.ts';
 
 interface AdoptCommandOptions extends LedgerOptions {
   readonly where?: string;
@@ -35,7 +44,7 @@ export function register(ledger: Command, context: CommandContext): void {
 }
 
 async function adopt(context: CommandContext, options: AdoptCommandOptions): Promise<void> {
-  const { entity: names, keys, where, dryRun = false } = options;
+  const { entity: names, keys, dryRun = false } = options;
   if (names === undefined) {
     throw new SyncError(
       'USAGE',
@@ -56,13 +65,8 @@ async function adopt(context: CommandContext, options: AdoptCommandOptions): Pro
     );
     if (results.length === 0) return;
     const document = adoptDocument(dryRun, results);
-    print(context, options.json, document, adoptText(document, context.io.stdout.columns));
-    reportProblems(context, adoptProblems(document));
-  }).catch((error) => {
-    if (where === undefined || !(error instanceof SyncError) || error.code !== 'SOURCE_REFUSED') throw error;
-    throw new SyncError(error.code, error.message, 'See whether --where is a predicate over columns of the source.', {
-      cause: error,
-    });
+    await print(context, options.json, document, adoptText(document, context.io.stdout.columns));
+    reportProblems(context, [...results.flatMap(({ problems }) => problems), ...adoptProblems(document)]);
   });
 }
 
@@ -75,22 +79,25 @@ async function adoptEntity(
 ) {
   const { adoptRows } = await import('../../sync/ledger-adopt.ts');
   const { openLedgerSource, readKey } = await import('../../sync/ledger-source.ts');
-  const narrowed =
-    where === undefined ? entity : { ...entity, source: { ...entity.source, where: both(entity, where) } };
-  const source = await openLedgerSource(entity, access.source(narrowed));
+  const { narrowed, rejectPredicate } = await import('../../sync/ledger-where.ts');
+  const { signal } = access;
+  const rows = access.source(where === undefined ? entity : narrowed(entity, where));
+  const source = await openLedgerSource(entity, rows);
   const selection: { keys?: AsyncIterable<readonly string[]> } = {};
+  const counts: KeyCounts = { own: 0, others: 0 };
   if (file !== undefined) {
     const { readKeyFile } = await import('./key-file.ts');
-    const { keyPages } = await import('./key-pages.ts');
     const isKey = (text: string) => readKey(text, source.keyColumns) !== undefined;
-    selection.keys = keyPages(readKeyFile(file, io, { keyNames: entity.source.key, isKey }), entity.name);
+    const note = (message: string) => io.stderr.write(`note: ${message}\n`);
+    const keys = readKeyFile(file, io, { keyNames: entity.source.key, isKey, note });
+    selection.keys = keyPages(ownKeys(keys, [entity.name], counts));
   }
   const ledger = access.store.readOnly(entity);
-  const adopted = await adoptRows({ source, ledger, changes, ...selection, signal: access.signal });
-  return { entity: entity.name, adopted };
-}
-
-/** The configured predicate and this one. A comment at the end of either ends before the parenthesis. */
-function both({ source: { where } }: Entity, predicate: string): string {
-  return where === undefined ? predicate : `(\n${where}\n) AND (\n${predicate}\n)`;
+  const unresolved = await unresolvedKeys(access, entity);
+  const adopting = adoptRows({ source, ledger, unresolved, changes, ...selection, signal });
+  const adopted =
+    where === undefined
+      ? await adopting
+      : await adopting.catch((error) => rejectPredicate(error, entity, access.source(entity), signal));
+  return { entity: entity.name, adopted, problems: file === undefined ? [] : othersAlone(file, [entity.name], counts) };
 }

@@ -1,11 +1,11 @@
 /** `tamhr-sync ledger export`: the ledger's rows as NDJSON or CSV, which `ledger adopt --keys` reads again. */
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, readlink, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
-import { SyncError } from '../../sync/errors.ts';
 import type { CommandContext } from '../context.ts';
 import { entityOption } from '../entities.ts';
+import { isUnread, outputFailed, writeOut } from '../output.ts';
 import { type LedgerAccess, type LedgerOptions, withLedger } from './access.ts';
 
 interface ExportCommandOptions extends Pick<LedgerOptions, 'entity'> {
@@ -30,8 +30,8 @@ export function register(ledger: Command, context: CommandContext): void {
 async function exportLedger(context: CommandContext, options: ExportCommandOptions): Promise<void> {
   await withLedger(context, options, async (access) => {
     const { output } = options;
-    if (output === undefined) await writeRows(access, options, toStream(context));
-    else await toFile(resolve(context.io.cwd, output), (write) => writeRows(access, options, write));
+    if (output === undefined) return writeRows(access, options, (text) => writeOut(context.io.stdout, text));
+    await toOutput(context, resolve(context.io.cwd, output), (write) => writeRows(access, options, write));
   });
 }
 
@@ -48,21 +48,51 @@ async function writeRows({ entities, store, signal }: LedgerAccess, { format }: 
   }
 }
 
-function toStream({ io }: CommandContext): Write {
-  return (text) => {
-    const { promise, resolve, reject } = Promise.withResolvers<boolean>();
-    io.stdout.write(text, (error) => {
-      if (!error) resolve(true);
-      else if (['EPIPE', 'ERR_STREAM_DESTROYED'].includes((error as NodeJS.ErrnoException).code ?? '')) resolve(false);
-      else reject(outputFailed('stdout', error));
-    });
-    return promise;
+/** Lets `work` write what `--output` names: into a pipe or device as it is, a file beside it to be renamed. */
+async function toOutput({ io }: CommandContext, path: string, work: (write: Write) => Promise<void>): Promise<void> {
+  if (STDOUT.includes(path)) return work((text) => writeOut(io.stdout, text));
+  const target = await targetOf(path);
+  const isThere = await stat(target).catch(() => undefined);
+  // Renamed over, a pipe or device would be a file from then on. That a folder is none is said where the file is renamed.
+  const isInto = isThere !== undefined && !isThere.isFile() && !isThere.isDirectory();
+  await (isInto ? intoDevice(path, work) : toFile(path, target, work));
+}
+
+const STDOUT: readonly string[] = ['/dev/stdout', '/dev/fd/1', '/proc/self/fd/1'];
+
+/** What a symbolic link leads to, so that it stays one; also where nothing is there yet. */
+async function targetOf(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch {
+    const link = await readlink(path).catch(() => undefined);
+    return link === undefined ? path : resolve(dirname(path), link);
+  }
+}
+
+/** A pipe whose reader goes away ends it quietly, as stdout does. */
+async function intoDevice(path: string, work: (write: Write) => Promise<void>): Promise<void> {
+  const failed = (error: unknown) => {
+    throw outputFailed(path, error);
   };
+  const device = await open(path, 'w').catch(failed);
+  try {
+    await work(async (text) => {
+      try {
+        await device.writeFile(text);
+        return true;
+      } catch (error) {
+        return isUnread(error) ? false : failed(error);
+      }
+    });
+  } finally {
+    await device.close();
+  }
 }
 
 /** Whoever reads the file finds all of it, or what was there before. */
-async function toFile(path: string, work: (write: Write) => Promise<void>): Promise<void> {
-  const temporary = join(dirname(path), `.tamhr-sync-${randomUUID()}.tmp`);
+async function toFile(path: string, target: string, work: (write: Write) => Promise<void>): Promise<void> {
+  const temporary = join(dirname(target), `.tamhr-sync-${randomUUID()}.tmp`);
   const onFile = async <T>(step: () => Promise<T>): Promise<T> => {
     try {
       return await step();
@@ -81,21 +111,11 @@ async function toFile(path: string, work: (write: Write) => Promise<void>): Prom
     await onFile(async () => {
       await file.sync();
       await file.close();
-      await rename(temporary, path);
+      await rename(temporary, target);
     });
   } catch (error) {
     await file.close().catch(() => {});
     await rm(temporary, { force: true });
     throw error;
   }
-}
-
-function outputFailed(where: string, error: unknown): SyncError {
-  const { code = 'unknown error' } = error as NodeJS.ErrnoException;
-  return new SyncError(
-    'OUTPUT_FAILED',
-    `${where} cannot be written: ${code}.`,
-    'See whether its folder is there, may be written to, and has space.',
-    { cause: error },
-  );
 }

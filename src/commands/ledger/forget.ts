@@ -11,6 +11,7 @@ import { entityOption } from '../entities.ts';
 import { forEachUnlocked, type LedgerAccess, type LedgerOptions, print, reportProblems, withLedger } from './access.ts';
 import { confirm } from './confirm.ts';
 import type { FileKey } from './key-file.ts';
+import { type KeyCounts, othersAlone, ownKeys } from './key-pages.ts';
 
 interface ForgetCommandOptions extends LedgerOptions {
   readonly key?: readonly string[];
@@ -61,10 +62,11 @@ async function forget(context: CommandContext, options: ForgetCommandOptions): P
   await withLedger(context, options, async (access) => {
     const { forgetDocument } = await import('../../report/ledger-json.ts');
     const { forgetProblems, forgetText } = await import('../../report/ledger-text.ts');
-    const { selection, typed } = await selectionOf(context, access, options);
+    const { selection, typed, problems } = await selectionOf(context, access, options);
     const counts = await countOf(access, selection);
     const notTracked = await untrackedOf(access, selection, typed);
     const concerned = counts.filter(({ rows }) => rows > 0);
+    warnOfMirrors(context, access, concerned);
     const isAllowed = dryRun || concerned.length === 0 || (await allowed(context, access, options, concerned));
     if (!isAllowed) {
       context.io.stderr.write('Nothing was forgotten.\n');
@@ -76,17 +78,18 @@ async function forget(context: CommandContext, options: ForgetCommandOptions): P
       : await forEachUnlocked(context, entities, (entity) => forgetEntity(access, entity, selection));
     if (forgotten.length === 0 && concerned.length > 0) return;
     const document = forgetDocument(dryRun, forgotten, notTracked);
-    print(context, options.json, document, forgetText(document, context.io.stdout.columns));
-    reportProblems(context, forgetProblems(document));
+    await print(context, options.json, document, forgetText(document, context.io.stdout.columns));
+    reportProblems(context, [...problems, ...forgetProblems(document)]);
   });
 }
 
-/** `typed`: the keys that were asked for, to tell which of them are not tracked. */
+/** `typed`: the keys that were asked for, to tell which of them are not tracked; `problems`: for stderr. */
 async function selectionOf(
   { io }: CommandContext,
-  { entities, timeZone }: LedgerAccess,
+  access: LedgerAccess,
   { key, keys: file, since: text }: ForgetCommandOptions,
-): Promise<{ selection: Selection; typed: readonly string[] }> {
+): Promise<{ selection: Selection; typed: readonly string[]; problems: readonly string[] }> {
+  const { entities, timeZone } = access;
   const since = text === undefined ? undefined : parseSince(text, timeZone, new Date());
   if (text !== undefined && since === undefined) {
     throw new SyncError(
@@ -95,13 +98,21 @@ async function selectionOf(
       'Write a date or date-time such as 2026-11-24 or "2026-11-24 03:00", or an age such as 2d or 36h.',
     );
   }
+  const problems: string[] = [];
   const keys: FileKey[] = (key ?? []).map((one) => ({ key: spelled(one) }));
   if (file !== undefined) {
     const { readKeyFile } = await import('./key-file.ts');
     const [first] = entities;
     const areAlike = entities.every(({ source }) => String(source.key) === String(first?.source.key));
-    const options = { keyNames: areAlike && first !== undefined ? first.source.key : [] };
-    for await (const one of readKeyFile(file, io, options)) keys.push({ ...one, key: spelled(one.key) });
+    const names = entities.map(({ name }) => name);
+    const read = readKeyFile(file, io, {
+      keyNames: areAlike && first !== undefined ? first.source.key : [],
+      isKey: (text) => mayBeKey(access, text),
+      note: (message) => io.stderr.write(`note: ${message}\n`),
+    });
+    const counts: KeyCounts = { own: 0, others: 0 };
+    for await (const one of ownKeys(read, names, counts)) keys.push({ ...one, key: spelled(one.key) });
+    problems.push(...othersAlone(file, names, counts));
   }
   const areKeys = key !== undefined || file !== undefined;
   return {
@@ -110,7 +121,21 @@ async function selectionOf(
       ...(areKeys && { keysOf: ({ name }) => pagesOf(keys, name) }),
     },
     typed: keys.map((one) => one.key),
+    problems,
   };
+}
+
+/** Whether a source can have the key, or a ledger holds it; also where a source that would tell cannot be read. */
+async function mayBeKey({ entities, source, store }: LedgerAccess, text: string): Promise<boolean> {
+  const { openLedgerSource, readKey } = await import('../../sync/ledger-source.ts');
+  for (const entity of entities) {
+    const opened = await openLedgerSource(entity, source(entity)).catch((error) => {
+      if (!(error instanceof SyncError)) throw error;
+    });
+    if (opened === undefined || readKey(text, opened.keyColumns) !== undefined) return true;
+    if ((await store.readOnly(entity).find([text])).length > 0) return true;
+  }
+  return false;
 }
 
 /** Those of these keys that are this entity's, or whose line names none. */
@@ -166,15 +191,11 @@ async function untrackedOf(
   return notTracked;
 }
 
-/** Asks on a terminal; throws SyncError USAGE where there is none and --yes is absent. */
-async function allowed(
-  context: CommandContext,
-  { entities, signal }: LedgerAccess,
-  { yes }: ForgetCommandOptions,
+function warnOfMirrors(
+  { io }: CommandContext,
+  { entities }: LedgerAccess,
   concerned: readonly ForgottenEntity[],
-): Promise<boolean> {
-  const { io } = context;
-  const { forgetQuestion } = await import('../../report/ledger-text.ts');
+): void {
   const mirrors = entities.filter(
     ({ name, changes }) => changes === 'mirror' && concerned.some((one) => one.entity === name),
   );
@@ -183,8 +204,22 @@ async function allowed(
       `warning: ${name} is a mirror: rows that are forgotten and gone from the source are never deleted at the receiver.\n`,
     );
   }
+}
+
+/** Asks on a terminal; throws SyncError USAGE where there is none and --yes is absent. */
+async function allowed(
+  context: CommandContext,
+  { signal }: LedgerAccess,
+  { keys, yes }: ForgetCommandOptions,
+  concerned: readonly ForgottenEntity[],
+): Promise<boolean> {
   if (yes) return true;
+  const { io } = context;
+  const { forgetQuestion } = await import('../../report/ledger-text.ts');
   const question = forgetQuestion(concerned);
+  if (keys === '-') {
+    throw new SyncError('USAGE', `${question} Standard input holds the keys, so nobody can be asked.`, 'Add --yes.');
+  }
   if (io.stdin === undefined || !io.stderr.isTTY || !io.stdin().isTTY) {
     throw new SyncError('USAGE', `${question} There is no terminal to ask on.`, 'Repeat the command with --yes.');
   }

@@ -4,6 +4,7 @@ import { extname, resolve } from 'node:path';
 import { pipeline, Readable } from 'node:stream';
 import { CsvError, parse } from 'csv-parse';
 import { encodingOf, readFailure } from '../../config/text-file.ts';
+import { cut, printable } from '../../report/terminal-text.ts';
 import { SyncError } from '../../sync/errors.ts';
 import { joinKey } from '../../sync/key.ts';
 import type { Io } from '../context.ts';
@@ -12,7 +13,7 @@ import type { Io } from '../context.ts';
 export interface FileKey {
   /** As the ledger would have it, as far as the file says. */
   readonly key: string;
-  /** The entity's name, where the file tells it: lines of other entities are none of this one's. */
+  /** The entity's name, where the file is an export: lines of other entities are none of this one's. */
   readonly entity?: string;
 }
 
@@ -21,8 +22,13 @@ export interface KeyFileOptions {
   /** The key's columns, in its order; empty where `key` or the first column must do. */
   readonly keyNames: readonly string[];
   /** Whether a text can be a key: a first line whose key cannot be one is a header. Any can where absent. */
-  readonly isKey?: (text: string) => boolean;
+  readonly isKey?: (text: string) => boolean | Promise<boolean>;
+  /** Is told, as a sentence, which first line was taken for a header although it names no key. */
+  readonly note?: (message: string) => void;
 }
+
+/** As much of a line as a note shows, in columns. */
+const NOTED_WIDTH = 60;
 
 /** A line beyond this is none. */
 const MAX_LINE = 1024 * 1024;
@@ -37,7 +43,7 @@ const DELIMITERS = [',', ';', '\t'] as const;
  *   NDJSON  a line a key: a string, a number, or an object with members named likewise
  *
  * UTF-8, or UTF-16 with a byte order mark. Throws SyncError USAGE, with the line's number and nothing of its text, where the
- * file cannot be read or is neither.
+ * file cannot be read, is neither, or holds no key.
  */
 export async function* readKeyFile(
   file: string,
@@ -49,8 +55,16 @@ export async function* readKeyFile(
   if (input === undefined) throw new SyncError('USAGE', 'There is no standard input.', 'Name a file.');
   try {
     const { start, rest } = await beginning(decoded(input));
-    if (isNdjson(file, start)) yield* ndjsonKeys(name, rest, options);
-    else yield* csvKeys(name, start, rest, options);
+    if (isJsonArray(file, start)) {
+      throw new SyncError('USAGE', `${name}: a JSON array is not read.`, 'Write a key a line.');
+    }
+    const keys = isNdjson(file, start) ? ndjsonKeys(name, rest, options) : csvKeys(name, start, rest, options);
+    let isEmpty = true;
+    for await (const key of keys) {
+      isEmpty = false;
+      yield key;
+    }
+    if (isEmpty) throw new SyncError('USAGE', `${name} holds no key.`, 'It is to be a CSV or NDJSON file of keys.');
   } catch (error) {
     if (error instanceof SyncError) throw error;
     throw new SyncError(
@@ -96,6 +110,13 @@ function isNdjson(file: string, firstLine: string): boolean {
   return firstLine.startsWith('{') || (firstLine.startsWith('"') && isJson(firstLine));
 }
 
+/** Text keys may begin with a bracket, too: only what else could hardly be meant. */
+function isJsonArray(file: string, firstLine: string): boolean {
+  const extension = extname(file).toLowerCase();
+  if (extension === '.json') return firstLine.startsWith('[');
+  return extension === '' && /^\[\s*($|["{\d])/.test(firstLine);
+}
+
 function isJson(text: string): boolean {
   try {
     JSON.parse(text);
@@ -127,7 +148,7 @@ async function* ndjsonKeys(
         `Each line is to be a string, or an object with ${members.join(', or ')}.`,
       );
     }
-    const entity = fields?.get('entity');
+    const entity = fields && isExport([...fields.keys()]) ? fields.get('entity') : undefined;
     yield { key: joinKey(texts as string[]), ...(typeof entity === 'string' && { entity }) };
   }
 }
@@ -165,7 +186,7 @@ async function* csvKeys(
   name: string,
   firstLine: string,
   chunks: AsyncGenerator<string>,
-  { keyNames, isKey = () => true }: KeyFileOptions,
+  { keyNames, isKey = () => true, note }: KeyFileOptions,
 ): AsyncGenerator<FileKey> {
   const parser = parse({ delimiter: delimiterOf(firstLine), skip_empty_lines: true, max_record_size: MAX_LINE });
   // What fails is met where the parser is read.
@@ -176,7 +197,12 @@ async function* csvKeys(
       if (pick === undefined) {
         const named = byName(cells, keyNames);
         pick = named ?? ((record) => ({ key: firstCells(record, keyNames) }));
-        if (named !== undefined || !isKey(pick(cells).key)) continue;
+        if (named !== undefined) continue;
+        if (!(await isKey(pick(cells).key))) {
+          const line = cut(printable(firstLine), NOTED_WIDTH);
+          note?.(`${name}: line 1 is taken for a header, since it begins with no key: ${line}`);
+          continue;
+        }
       }
       yield pick(cells);
     }
@@ -211,18 +237,24 @@ function byName(
   const names = header.map((cell) => cell.trim().toLowerCase());
   const places = keyFields(names, keyNames)?.map((field) => names.indexOf(field));
   if (places === undefined) return undefined;
-  const entity = names.indexOf('entity');
+  const entity = isExport(names) ? names.indexOf('entity') : -1;
   return (cells) => ({
     key: joinKey(places.map((place) => cells[place] as string)),
     ...(entity >= 0 && { entity: cells[entity] as string }),
   });
 }
 
+/** Whether these names (in lower case) are those of what `ledger export` writes. */
+function isExport(names: readonly string[]): boolean {
+  return EXPORT_COLUMNS.every((name) => names.includes(name));
+}
+
+const EXPORT_COLUMNS = ['entity', 'label', 'key'];
+
 /** Which of these names (in lower case) hold the key. What `ledger export` writes has it in `key`, whatever else. */
 function keyFields(names: readonly string[], keyNames: readonly string[]): readonly string[] | undefined {
-  const isExport = ['entity', 'label', 'key'].every((name) => names.includes(name));
   const wanted = keyNames.map((name) => name.toLowerCase());
-  if (!isExport && wanted.length > 0 && wanted.every((name) => names.includes(name))) return wanted;
+  if (!isExport(names) && wanted.length > 0 && wanted.every((name) => names.includes(name))) return wanted;
   return names.includes('key') ? ['key'] : undefined;
 }
 

@@ -6,6 +6,9 @@ import { print, withLedger } from './access.ts';
 
 const DAY_MS = 24 * 60 * 60_000;
 
+/** A hundred years: what is older than that is a slip of the pen. */
+const MOST_DAYS = 36_500;
+
 interface PruneCommandOptions {
   /** In milliseconds. */
   readonly olderThan: number;
@@ -32,12 +35,12 @@ async function prune(context: CommandContext, options: PruneCommandOptions): Pro
     const { pruneText } = await import('../../report/ledger-text.ts');
     const before = new Date(Date.now() - olderThan);
     const document = pruneDocument(dryRun, before, await store.prune({ before, dryRun }));
-    print(context, json, document, pruneText(document, timeZone, context.io.stdout.columns));
+    await print(context, json, document, pruneText(document, timeZone, context.io.stdout.columns));
   });
 }
 
 function ageOfDays(text: string): number {
   const age = parseAge(text);
-  if (age !== undefined && age >= DAY_MS) return age;
-  throw new InvalidArgumentError('Expected an age of a day at least, such as 90d or 12w.');
+  if (age !== undefined && age >= DAY_MS && age <= MOST_DAYS * DAY_MS) return age;
+  throw new InvalidArgumentError('Expected an age of a day at least and 100 years at most, such as 90d or 12w.');
 }

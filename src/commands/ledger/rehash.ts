@@ -15,7 +15,9 @@ interface RehashCommandOptions extends LedgerOptions {
 export function register(ledger: Command, context: CommandContext): void {
   ledger
     .command('rehash')
-    .description('accept a changed mapping without sending: tracked rows get the hash of their present payload')
+    .description(
+      'accept a changed mapping without sending: tracked rows get the hash of their present payload, changed values included',
+    )
     .addOption(entityOption('rehash rows of this entity (repeat for several)'))
     .option('--dry-run', 'count only, and change nothing')
     .option('--json', 'print one JSON document')
@@ -37,7 +39,7 @@ async function rehash(context: CommandContext, options: RehashCommandOptions): P
     );
     if (results.length === 0) return;
     const document = rehashDocument(dryRun, results);
-    print(context, options.json, document, rehashText(document, context.io.stdout.columns));
+    await print(context, options.json, document, rehashText(document, context.io.stdout.columns));
     reportProblems(context, rehashProblems(document));
   });
 }

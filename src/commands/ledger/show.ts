@@ -15,7 +15,7 @@ interface ShowCommandOptions extends LedgerOptions {
   readonly where?: string;
 }
 
-/** Adds the command. It ends with 0, and with 1 where nobody knows a key, no row matches, or a source could not be read. */
+/** Adds the command. It ends with 0, with 1 where nobody knows a key, no row matches, or a source could not be read, and with 69 where none could. */
 export function register(ledger: Command, context: CommandContext): void {
   ledger
     .command('show')
@@ -42,6 +42,7 @@ async function show(context: CommandContext, options: ShowCommandOptions): Promi
     const { showKeys } = await import('../../sync/ledger-show.ts');
     const { showDocument } = await import('../../report/ledger-json.ts');
     const { showText } = await import('../../report/ledger-show-text.ts');
+    const { printable } = await import('../../report/terminal-text.ts');
     const deadLetters = openDeadLetters(logSettings);
     const ports: ShowPorts = { store, deadLetters, source, signal };
     try {
@@ -50,13 +51,14 @@ async function show(context: CommandContext, options: ShowCommandOptions): Promi
           ? { more: false, ...(await showKeys(entities, [...new Set(keys)], ports)) }
           : await showWhere(context, entities, where, options.entity !== undefined, ports);
       const document = showDocument({ rows, unknown }, entities, more, new Date());
-      print(context, options.json, document, showText(document, { ...(await textOptions(context)), timeZone }));
+      await print(context, options.json, document, showText(document, { ...(await textOptions(context)), timeZone }));
       const problems = unread.map(({ error }) => `${error.message} ${error.hint}`);
       if (unknown.length > 0) {
-        problems.push(`${unknown.join(', ')}: neither in a source nor in the ledger, and no dead letter.`);
+        problems.push(`${printable(unknown.join(', '))}: neither in a source nor in the ledger, and no dead letter.`);
       }
       if (where !== undefined && rows.length === 0) problems.push('No row of the sources matches --where.');
       reportProblems(context, problems);
+      if (unread.length > 0 && unread.length === entities.length) context.exit(69);
     } finally {
       await deadLetters.close();
     }
@@ -72,15 +74,16 @@ async function showWhere(
   ports: ShowPorts,
 ): Promise<Shown & { readonly more: boolean }> {
   const { keysWhere, showKeys } = await import('../../sync/ledger-show.ts');
+  const { printable } = await import('../../report/terminal-text.ts');
   const shown: Shown[] = [];
-  const refusals: SyncError[] = [];
+  const refusals: { entity: string; error: SyncError }[] = [];
   let left = SHOWN;
   let more = false;
   for (const entity of entities) {
     // One more than are shown, to see whether there are more.
     const keys = await keysWhere(entity, where, left + 1, ports).catch((error) => {
-      if (!(error instanceof SyncError) || error.code !== 'SOURCE_REFUSED') throw error;
-      refusals.push(error);
+      if (!(error instanceof SyncError) || error.code !== 'USAGE') throw error;
+      refusals.push({ entity: entity.name, error });
       return [];
     });
     more ||= keys.length > left;
@@ -88,15 +91,11 @@ async function showWhere(
     left -= Math.min(left, keys.length);
   }
   const [refusal] = refusals;
-  if (refusal !== undefined && (areNamed || refusals.length === entities.length)) {
-    throw new SyncError(
-      refusal.code,
-      refusal.message,
-      'See whether --where is a predicate over columns of the source.',
-      { cause: refusal },
-    );
+  if (refusal !== undefined && (areNamed || refusals.length === entities.length)) throw refusal.error;
+  if (refusals.length > 0) {
+    const names = refusals.map(({ entity }) => entity).join(', ');
+    io.stderr.write(`note: left out, since their sources do not take --where: ${printable(names)}\n`);
   }
-  for (const { message } of refusals) io.stderr.write(`note: left out: ${message}\n`);
   return {
     more,
     rows: shown.flatMap(({ rows }) => rows),

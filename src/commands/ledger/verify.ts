@@ -5,7 +5,7 @@ import type { Entity } from '../../sync/entity.ts';
 import type { CommandContext } from '../context.ts';
 import { entityOption } from '../entities.ts';
 import { unlessLocked } from '../unless-locked.ts';
-import { type LedgerAccess, type LedgerOptions, print, textOptions, withLedger } from './access.ts';
+import { type LedgerAccess, type LedgerOptions, print, textOptions, unresolvedKeys, withLedger } from './access.ts';
 
 interface VerifyCommandOptions extends LedgerOptions {
   readonly repair?: true;
@@ -32,7 +32,7 @@ async function verify(context: CommandContext, options: VerifyCommandOptions): P
     const verified: VerifiedEntity[] = [];
     for (const entity of access.entities) verified.push(await verifyEntity(context, access, options, entity));
     const document = verifyDocument(verified, new Date());
-    print(context, options.json, document, verifyText(document, await textOptions(context)));
+    await print(context, options.json, document, verifyText(document, await textOptions(context)));
     const locked = options.repair ? verified.filter(({ duplicatesRemoved }) => duplicatesRemoved === null).length : 0;
     if (locked > 0 && locked === verified.length) context.exit(75);
     else if (locked > 0 || !document.agrees) context.exit(1);
@@ -45,21 +45,19 @@ async function verifyEntity(
   { repair }: VerifyCommandOptions,
   entity: Entity,
 ): Promise<VerifiedEntity> {
-  const { openLedgerSource } = await import('../../sync/ledger-source.ts');
+  const { isIncremental, openLedgerSource } = await import('../../sync/ledger-source.ts');
   const { verifyLedger } = await import('../../sync/ledger-verify.ts');
   const { verifiedEntity } = await import('../../report/ledger-json.ts');
   const { store, signal } = access;
   const runAtWork = (await store.holder(entity)) !== undefined;
-  const unresolved = new Set<string>();
-  for await (const { keys, record } of store.unresolved(entity)) {
-    if (record.operation === 'upsert') for (const key of keys) unresolved.add(key);
-  }
   const lookup = access.source(entity);
+  const ledger = store.readOnly(entity);
   const verified = await verifyLedger({
     source: await openLedgerSource(entity, lookup),
     lookup,
-    ledger: store.readOnly(entity),
-    unresolved,
+    ledger,
+    unresolved: await unresolvedKeys(access, entity),
+    incremental: await isIncremental(entity, lookup, ledger),
     duplicates: await store.countDuplicates(entity),
     signal,
   });

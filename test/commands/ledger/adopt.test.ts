@@ -59,8 +59,65 @@ describe('ledger adopt', () => {
 
   it('a --where that the server does not take is told with what it says, and nothing is marked', async () => {
     const { code, stdout, stderr } = await ledger(['adopt', '--entity', 'Users', '--where', 'Nothing = 1']);
-    assert.deepEqual([code, stdout], [69, '']);
-    assert.match(stderr, /207.*Nothing.*\nSee whether --where is a predicate over columns of the source\./);
+    assert.deepEqual([code, stdout], [64, '']);
+    assert.match(stderr, /207.*Nothing.*\nSee whether --where is a predicate over columns of the source of Users\./);
+    assert.deepEqual(await tracked(), []);
+  });
+
+  it('a --where with parentheses of its own does not reach beyond source.where', async () => {
+    await job.configure((config) => {
+      config.entities[0].source.where = `NoReg <> '${sampleRow('Users', 1).NoReg}'`;
+    });
+    const where = `NoReg = '${sampleRow('Users', 2).NoReg}') OR (NoReg = '${sampleRow('Users', 1).NoReg}'`;
+    assert.equal((await ledger(['adopt', '--entity', 'Users', '--where', where])).code, 0);
+    assert.deepEqual(await tracked(), [`User ${idOf(2)} hash`]);
+  });
+
+  it('a source.where that the server does not take is no wrong usage', async () => {
+    await job.configure((config) => {
+      config.entities[0].source.where = 'Nothing = 1';
+    });
+    const { code, stderr } = await ledger(['adopt', '--entity', 'Users', '--where', '1 = 1']);
+    assert.equal(code, 69);
+    assert.match(stderr, /207.*\nTry source\.table/);
+  });
+
+  it('says of which rows it has to wait for, in a dry run as well', async () => {
+    await job.configure((config) => {
+      config.destination.maxAttempts = 1;
+    });
+    job.receiver.failNext(2, { send: 'reset' });
+    await sync('--entity', 'Users', '--limit', '4');
+    const dry = await document('adopt', '--entity', 'Users', '--dry-run');
+    assert.equal(dry.document.entities[0].inDoubt, 4);
+    const { stdout } = await ledger(['adopt', '--entity', 'Users']);
+    assert.match(
+      stdout.replaceAll(/\s+/g, ' '),
+      /4 of them are in a batch whose outcome is unknown, which the next run sends again first\. This command sent nothing\./,
+    );
+    assert.equal((await sync('--entity', 'Users')).code, 0);
+  });
+
+  it('a file of keys of other entities alone is told, and ends with 1', async () => {
+    assert.equal((await ledger(['adopt', '--entity', 'OrgObject'])).code, 0);
+    const name = await file('others.csv', (await ledger(['export', '--format', 'csv'])).stdout);
+    for (const command of [['adopt'], ['forget', '--yes']]) {
+      const { code, stderr } = await ledger([...command, '--entity', 'Users', '--keys', name]);
+      assert.deepEqual(
+        [code, stderr],
+        [1, 'error: others.csv: no key in it is of Users: its 3 lines are of other entities.\n'],
+      );
+    }
+  });
+
+  it('names a first line that it takes for a header; a column Entity of another file is no matter', async () => {
+    const name = await file('people.csv', `Employee,Entity\n${idOf(7)},PT TAM\n`);
+    const note = `note: people.csv: line 1 is taken for a header, since it begins with no key: Employee,Entity\n`;
+    const { code, stderr } = await ledger(['adopt', '--entity', 'Users', '--keys', name]);
+    assert.deepEqual([code, stderr], [0, note]);
+    assert.deepEqual(await tracked(), [`User ${idOf(7)} hash`]);
+    const forgotten = await ledger(['forget', '--keys', name, '--yes']);
+    assert.deepEqual([forgotten.code, forgotten.stderr], [0, note]);
     assert.deepEqual(await tracked(), []);
   });
 
@@ -142,7 +199,7 @@ describe('ledger adopt', () => {
       const stdin = () => Readable.from(keys());
       const { code, stdout, stderr } = await ledger(['adopt', '--entity', 'Users', '--keys', '-'], { stdin, signals });
       assert.deepEqual([code, stdout], [expected, '']);
-      assert.match(stderr, new RegExp(`^${signal}: stopped\\. What was done until then stays`));
+      assert.match(stderr, new RegExp(`^${signal}: stopped\\. What was done until then stays`, 'm'));
       assert.ok(!(await tracked()).includes(`User ${idOf(1)} hash`));
       assert.equal(signals.listenerCount('SIGINT'), 0);
     }
@@ -153,6 +210,7 @@ describe('ledger adopt', () => {
     const broken = await file('broken.csv', 'Id\n"a\nb\n');
     const wide = await file('wide.csv', 'Id\na\nb,c\n');
     const other = await file('other.ndjson', '{"Other":1}\n');
+    const empty = await file('empty.csv', '');
     const latin = await file('latin.csv', Buffer.from([0x49, 0x64, 0x0a, 0xe9, 0x0a]));
     const mistakes: [string[], RegExp][] = [
       [[], /needs --entity/],
@@ -164,6 +222,7 @@ describe('ledger adopt', () => {
       [['--entity', 'Users', '--keys', wide], /wide\.csv, line 3: it has another number of cells/],
       [['--entity', 'Users', '--keys', other], /other\.ndjson, line 1: it is no key\.\n.*"key", or "Id"/],
       [['--entity', 'Users', '--keys', latin], /latin\.csv cannot be read: it is not UTF-8 text/],
+      [['--entity', 'Users', '--keys', empty], /empty\.csv holds no key/],
       [['extra'], /too many arguments/],
     ];
     for (const [args, message] of mistakes) {

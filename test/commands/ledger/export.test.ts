@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { execFileSync, spawn } from 'node:child_process';
+import { lstat, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -43,6 +43,39 @@ describe('ledger export', () => {
       (await readdir(job.folder)).filter((name) => name.includes('tmp')),
       [],
     );
+  });
+
+  it('--output onto a symbolic link writes what it leads to, and the link stays', async () => {
+    await mkdir(join(job.folder, 'elsewhere'));
+    for (const target of ['elsewhere/there.ndjson', 'elsewhere/new.ndjson']) {
+      if (target.includes('there')) await writeFile(join(job.folder, target), 'old');
+      const link = join(job.folder, 'link.ndjson');
+      await symlink(target, link);
+      const { code, stderr } = await ledger(['export', '--output', 'link.ndjson']);
+      assert.deepEqual([code, stderr], [0, '']);
+      assert.ok((await lstat(link)).isSymbolicLink());
+      assert.equal(await readFile(join(job.folder, target), 'utf8'), (await ledger(['export'])).stdout);
+      await rm(link);
+    }
+    assert.deepEqual((await readdir(join(job.folder, 'elsewhere'))).sort(), ['new.ndjson', 'there.ndjson']);
+  });
+
+  it('--output onto a pipe writes into it, and leaves it a pipe', { skip: process.platform === 'win32' }, async () => {
+    const path = join(job.folder, 'pipe');
+    execFileSync('sh', ['-c', 'mkfifo pipe'], { cwd: job.folder });
+    const [{ code, stderr }, read] = await Promise.all([
+      ledger(['export', '--output', 'pipe']),
+      readFile(path, 'utf8'),
+    ]);
+    assert.deepEqual([code, stderr], [0, '']);
+    assert.equal(read, (await ledger(['export'])).stdout);
+    assert.ok((await lstat(path)).isFIFO());
+    await rm(path);
+  });
+
+  it('--output /dev/stdout is stdout', async () => {
+    const { code, stdout } = await ledger(['export', '--output', '/dev/stdout']);
+    assert.deepEqual([code, stdout], [0, (await ledger(['export'])).stdout]);
   });
 
   it('a reader that goes away ends it quietly', async () => {

@@ -28,13 +28,18 @@ describe('a CSV file of keys', () => {
     assert.deepEqual(await keysOf('Name,Key\na,1\nb,2\n'), ['1', '2']);
     assert.deepEqual(await keysOf('1,a\n2,b\n'), ['1', '2']);
     assert.deepEqual(await keysOf('1\r\n\r\n2'), ['1', '2']);
-    assert.deepEqual(await keysOf(''), []);
   });
 
   it('may have a header of another name, which is told from a key by what a key can be', async () => {
     const options = { ...BY_ID, isKey: (text: string) => /^\d+$/.test(text) };
-    assert.deepEqual(await keysOf('Person,Name\n1,a\n2,b\n', options), ['1', '2']);
-    assert.deepEqual(await keysOf('1,a\nx,b\n', options), ['1', 'x']);
+    const notes: string[] = [];
+    const noted = { ...options, note: (message: string) => notes.push(message) };
+    assert.deepEqual(await keysOf('Person,Name\n1,a\n2,b\n', noted), ['1', '2']);
+    assert.deepEqual(await keysOf('1,a\nx,b\n', noted), ['1', 'x']);
+    assert.deepEqual(await keysOf('Id,Name\n1,a\n', noted), ['1']);
+    assert.deepEqual(notes, ['standard input: line 1 is taken for a header, since it begins with no key: Person,Name']);
+    await keysOf(`\u001b[2J${'x'.repeat(200)}\n1\n`, noted);
+    assert.match(notes.at(-1) ?? '', /: \\u001b\[2Jx{40,60}…$/, 'it cannot steer the terminal, and is cut');
   });
 
   it('has its delimiter from the first line, quotes, a byte order mark, UTF-16', async () => {
@@ -78,10 +83,39 @@ describe('an NDJSON file of keys', () => {
   });
 });
 
+describe('a column named entity', () => {
+  it('says whose a key is in an export, and nothing in another file', async () => {
+    assert.deepEqual(await read('Id,Entity\n1,PT TAM\n'), [{ key: '1' }]);
+    assert.deepEqual(await read('{"Id":"1","Entity":"PT TAM"}\n'), [{ key: '1' }]);
+    assert.deepEqual(await read('entity,label,key\nUsers,User,1\n'), [{ key: '1', entity: 'Users' }]);
+    assert.deepEqual(await read('{"entity":"Users","label":"User","key":"1"}\n'), [{ key: '1', entity: 'Users' }]);
+  });
+});
+
+describe('a file without a key', () => {
+  it('is wrong usage', async () => {
+    for (const content of ['', '\n\n', 'Id,Name\n', '\ufeff']) {
+      await assert.rejects(read(content), { code: 'USAGE', message: 'standard input holds no key.' }, content);
+    }
+  });
+
+  it('that is a JSON array is told apart', async () => {
+    const hint = 'Write a key a line.';
+    for (const content of ['["1","2"]', '[\n  "1"\n]\n', ' [{"Id":1}]']) {
+      await assert.rejects(read(content), {
+        code: 'USAGE',
+        message: 'standard input: a JSON array is not read.',
+        hint,
+      });
+    }
+    assert.deepEqual(await keysOf('[dbo].[x]\n'), ['[dbo].[x]']);
+  });
+});
+
 describe('what ledger export writes', () => {
   it('is read as it was, whatever the keys and wherever the chunks end', async () => {
     const text = fc.string({ unit: 'grapheme', maxLength: 12 });
-    const keys = fc.array(fc.oneof(text, fc.tuple(text, text).map(joinKey)), { maxLength: 8 });
+    const keys = fc.array(fc.oneof(text, fc.tuple(text, text).map(joinKey)), { minLength: 1, maxLength: 8 });
     await fc.assert(
       fc.asyncProperty(keys, fc.integer({ min: 4, max: 40 }), async (keys, chunkBytes) => {
         const lines = keys.map((key) => exportLine('Key, label', { key, label: 'Key', syncedAt: new Date(0) }));

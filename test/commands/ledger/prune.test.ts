@@ -46,6 +46,7 @@ describe('ledger prune', () => {
       ['--older-than', '0d'],
       ['--older-than', '23h'],
       ['--older-than', 'old'],
+      ['--older-than', '99999w'],
       ['--older-than'],
     ]) {
       const { code, stdout, stderr } = await ledger(['prune', ...args]);

@@ -40,7 +40,7 @@ describe('ledger rehash', () => {
     const { stdout } = await ledger(['rehash', '--entity', 'Users']);
     assert.match(
       stdout.replaceAll('\n', ' '),
-      /^Users: 0 tracked rows got the hash of the present payload \(0 had another, 0 had none\); 8 had it already\. Rows that have changed since they were sent count as sent by this, too/,
+      /^Users: 0 tracked rows got the hash of the present payload \(0 had another, 0 had none\); 8 had it already\. Nothing was sent\. Rows whose values have changed since they were sent count as sent now, too/,
     );
   });
 
@@ -51,6 +51,23 @@ describe('ledger rehash', () => {
     const { code, stderr } = await ledger(['rehash', '--entity', 'Users']);
     assert.equal(code, 1);
     assert.match(stderr, /^error: Users: 8 rows have no payload under this mapping, such as .*as: number/);
+  });
+
+  it('leaves a change alone that the receiver refused: it is not lost', async () => {
+    await configure();
+    assert.equal((await ledger(['rehash', '--entity', 'Users'])).code, 0);
+    const [row] = await server.query('mdm', 'SELECT TOP (1) Id FROM dbo.MDM_USER ORDER BY Id');
+    const id = String(row?.Id).toLowerCase();
+    await server.execute('mdm', `UPDATE dbo.MDM_USER SET Name = 'refused' WHERE Id = '${id}'`);
+    job.receiver.failNext(1, 422);
+    await sync();
+    const { code, document: wet } = await document('rehash', '--entity', 'Users');
+    assert.equal(code, 0);
+    assert.deepEqual([wet.entities[0].rehashed, wet.entities[0].deadLetters.keys], [0, [id]]);
+    const { stdout } = await ledger(['rehash', '--entity', 'Users']);
+    assert.match(stdout.replaceAll(/\s+/g, ' '), new RegExp(`1 row is a dead letter and was left alone: ${id} `));
+    assert.equal((await job.run(['failures', 'retry', '--entity', 'Users'])).code, 0);
+    assert.deepEqual(await sync(), { code: 0, accepted: 1 });
   });
 
   it('leaves an entity alone that a run has locked; needs an entity', async () => {

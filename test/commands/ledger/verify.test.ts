@@ -79,7 +79,7 @@ describe('ledger verify', () => {
     assert.equal(job.receiver.calls().length, 0);
   });
 
-  it('tells dead letters and rows in doubt among the missing ones', async () => {
+  it('tells dead letters among the missing ones, and rows in doubt apart', async () => {
     await server.execute('log', 'DELETE FROM dbo.TB_R_SYNC_TRACKING');
     await job.configure((config) => {
       const [users] = config.entities;
@@ -91,9 +91,13 @@ describe('ledger verify', () => {
     assert.equal((await sync('--limit', '5')).code, 2);
     const missing = async () => {
       const [users] = (await document('verify', '--entity', 'Users')).document.entities;
-      return [users.missing.count, users.unresolved, users.deadLetters];
+      return [users.missing.count, users.inDoubt.count, users.deadLetters];
     };
-    assert.deepEqual(await missing(), [12, 5, 0]);
+    assert.deepEqual(await missing(), [7, 5, 0]);
+    assert.equal((await ledger(['adopt', '--entity', 'Users'])).code, 0);
+    const adopted = await document('verify', '--entity', 'Users');
+    assert.deepEqual([adopted.code, adopted.document.agrees], [1, false], 'what is in doubt is not agreed on');
+    assert.deepEqual(await missing(), [0, 5, 0]);
     assert.equal((await sync()).code, 0);
     assert.deepEqual(await missing(), [0, 0, 0]);
     await job.configure((config) => {
