@@ -24,7 +24,7 @@ export class Screen {
       .trimEnd();
   }
 
-  write(text: string): void {
+  write(text: string, written?: () => void): void {
     TOKEN.lastIndex = 0;
     while (TOKEN.lastIndex < text.length) {
       const at = TOKEN.lastIndex;
@@ -35,6 +35,7 @@ export class Screen {
       else if (command !== undefined) this.#control(command, parameter === '' ? undefined : Number(parameter));
       else for (const character of token) this.#put(character);
     }
+    written?.();
   }
 
   #control(command: string, parameter: number | undefined): void {
