@@ -2,14 +2,17 @@
 import type { Command } from 'commander';
 
 const LOCKED = 'a run holds the lock of every entity asked for';
-const SOME_LOCKED = 'or a run holds the lock of some entities';
+const SOME_LOCKED = 'a run holds the lock of some entities, or the output could not be written';
 
 /** Of each command: 0, 1 and where it may end so 75; and under '' of all of them. */
 const OWN: Readonly<Record<string, Readonly<Record<number, string>>>> = {
-  show: { 0: 'shown', 1: 'nobody knows a key, no row matches --where, or a source could not be read' },
+  show: {
+    0: 'shown',
+    1: 'nobody knows a key, no row matches --where, a source could not be read, or the output not be written',
+  },
   verify: {
     0: 'source and ledger agree',
-    1: `they differ, ${SOME_LOCKED} (--repair)`,
+    1: `they differ, ${SOME_LOCKED}`,
     75: `${LOCKED} (--repair)`,
   },
   adopt: {
