@@ -30,7 +30,7 @@ export interface Chunk {
 }
 
 /** Does, for one chunk, what belongs to it; `remove` deletes its rows and returns how many they were. May be repeated. */
-export type EachChunk = (remove: () => Promise<number>, chunk: Chunk) => Promise<number>;
+type EachChunk = (remove: () => Promise<number>, chunk: Chunk) => Promise<number>;
 
 /** What is deleted, and how. */
 export interface Deletion {

@@ -62,11 +62,12 @@ export async function withLedger(
     const tell = () => io.stderr.write(`${signal}: stopping after this statement; again cuts it off\n`);
     notice = setTimeout(tell, PATIENCE_MS);
   });
-  const store = openLedgerStore(logSettings);
-  const server = openSqlServer(config.connections, config.logConnection, {
+  const faults = {
     abort: AbortSignal.any([stop, abort]),
-    onRepeat: (message) => io.stderr.write(`warning: ${message}\n`),
-  });
+    onRepeat: (message: string) => io.stderr.write(`warning: ${message}\n`),
+  };
+  const store = openLedgerStore(logSettings, faults);
+  const server = openSqlServer(config.connections, config.logConnection, faults);
   try {
     await work({
       config,
