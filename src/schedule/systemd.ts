@@ -1,4 +1,5 @@
 /** The job as systemd units: systemd.timer(5), systemd.service(5), systemd.time(7). Timers name their own zone. */
+import { InexactSchedule } from './inexact.ts';
 import { checkPaths, commandWords, type ScheduledJob, type SchedulerFile, secondStarts, WRITTEN_BY } from './job.ts';
 import { type Days, hoursByMinutes, isEveryMonth, readExpression, type Starts } from './starts.ts';
 
@@ -10,6 +11,12 @@ const WEEKDAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
  */
 export function systemdUnits(job: ScheduledJob): SchedulerFile[] {
   checkPaths(job, 'systemd');
+  if (/["'\\]/.test(job.node)) {
+    throw new InexactSchedule(
+      `systemd starts no program whose path has quotes or backslashes, such as ${job.node}.`,
+      'Use a Node.js that is installed in another folder.',
+    );
+  }
   const expression = readExpression(job.schedule.cron);
   const second = secondStarts(expression, 0);
   return [
@@ -78,8 +85,9 @@ function list(numbers: readonly number[]): string {
   return numbers.map((number) => String(number).padStart(2, '0')).join(',');
 }
 
-/** systemd.service(5), "Command lines": quotes, backslashes, specifiers and variables. */
-function quoted(word: string): string {
-  const escaped = word.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('%', '%%').replaceAll('$', '$$$$');
+/** systemd.service(5), "Command lines": quotes, backslashes, specifiers and variables; there are none in the program's name. */
+function quoted(word: string, index: number): string {
+  const plain = word.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('%', '%%');
+  const escaped = index === 0 ? plain : plain.replaceAll('$', '$$$$');
   return /[^\w@:,./+=%-]/.test(escaped) ? `"${escaped}"` : escaped;
 }

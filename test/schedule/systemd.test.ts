@@ -48,6 +48,8 @@ test('paths are quoted for systemd: spaces, quotes, specifiers and variables', (
     }),
   );
   assert.ok(service?.text.includes(' run --config "/srv/a \\"b\\" $$HOME/50%%/c.json"\n'), service?.text);
+  const quotes = { node: '/opt/a"b/node' };
+  assert.throws(() => systemdUnits(job({ cron: '0 3 * * *', timeZone: 'UTC' }, 'UTC', quotes)), /starts no program/);
   assert.ok(service?.text.includes('\nStandardError=append:/var/log/50%% sync.log\n'), service?.text);
 });
 
