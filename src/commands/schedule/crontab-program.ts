@@ -2,6 +2,9 @@
 import { spawn } from 'node:child_process';
 import { SyncError } from '../../sync/errors.ts';
 
+/** Found on PATH; POSIX names it so. */
+const PROGRAM = 'crontab';
+
 /**
  * The user's crontab, empty where there is none. It is text in whatever encoding, so each character stands for a byte
  * (latin1). Throws SyncError SCHEDULER_FAILED.
@@ -33,7 +36,7 @@ function refused(what: string, stderr: string): SyncError {
 
 async function crontab(args: readonly string[], input: string, env: NodeJS.ProcessEnv) {
   // Its messages are only known in English.
-  const child = spawn('crontab', args, { env: { ...env, LC_ALL: 'C' }, stdio: 'pipe' });
+  const child = spawn(PROGRAM, args, { env: { ...env, LC_ALL: 'C' }, stdio: 'pipe' });
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('latin1').on('data', (text: string) => {
@@ -50,7 +53,7 @@ async function crontab(args: readonly string[], input: string, env: NodeJS.Proce
       reject(
         new SyncError(
           'SCHEDULER_FAILED',
-          `The program crontab cannot be started: ${error.message}.`,
+          `The program ${PROGRAM} cannot be started: ${error.message}.`,
           'Install cron (on Debian: apt-get install cron), or use schedule print --as systemd.',
         ),
       ),
