@@ -192,7 +192,7 @@ async function scheduledJob(
   return {
     name: options.name ?? 'tamhr-sync',
     schedule: config.schedule,
-    machineZone: options.machineZone ?? (await machineZone(process.platform)),
+    machineZone: options.machineZone ?? (await schedulerZone(options.as, config.schedule.timeZone)),
     node: process.execPath,
     script: SCRIPT,
     config: config.file,
@@ -200,6 +200,17 @@ async function scheduledJob(
     ...(log !== undefined && { log }),
     ...(user !== undefined && { user }),
   };
+}
+
+/** The zone of the scheduler's clock. systemd's timers go by their own. */
+async function schedulerZone(as: Scheduler, timeZone: string): Promise<string> {
+  const zone = as === 'systemd' ? timeZone : await machineZone(process.platform);
+  if (zone !== undefined) return zone;
+  throw new SyncError(
+    'SCHEDULE_INEXACT',
+    "The time zone of this machine's clock cannot be told from /etc/localtime and /etc/timezone.",
+    'Name it with --machine-zone, such as --machine-zone Asia/Jakarta.',
+  );
 }
 
 /** Beside the configuration; not the file that the program writes and rotates itself. */

@@ -54,7 +54,7 @@ async function crontab(args: readonly string[], input: string, env: NodeJS.Proce
         new SyncError(
           'SCHEDULER_FAILED',
           `The program ${PROGRAM} cannot be started: ${error.message}.`,
-          'Install cron (on Debian: apt-get install cron), or use schedule print --as systemd.',
+          'Install cron (on Debian: apt-get install cron), or use schedule print for systemd or Task Scheduler.',
         ),
       ),
     );
