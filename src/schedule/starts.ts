@@ -105,7 +105,7 @@ export const SECOND_START_MINUTES = 30;
  * first anyway. Undefined where there are none.
  */
 export function followedStarts({ days, times }: Starts): Starts | undefined {
-  const daily = days.daysOfMonth === undefined && days.weekdays === undefined && days.months.length === 12;
+  const daily = days.daysOfMonth === undefined && days.weekdays === undefined && isEveryMonth(days);
   const next = daily ? times.map((time) => time + MINUTES_A_DAY) : [];
   const followed = times.filter((time) => ![...times, ...next].some((other) => other > time && other - time <= 60));
   return followed.length === 0 ? undefined : { days, times: followed };
@@ -208,7 +208,7 @@ export function hoursByMinutes(times: readonly number[]): { hours: number[]; min
   }));
 }
 
-/** All twelve months, for comparison. */
+/** Whether months restrict nothing. */
 export function isEveryMonth({ months }: Days): boolean {
   return months.length === MONTHS.length;
 }
