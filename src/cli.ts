@@ -8,6 +8,7 @@ import { register as registerLedger } from './commands/ledger.ts';
 import { register as registerMigrate } from './commands/migrate.ts';
 import { register as registerPlan } from './commands/plan.ts';
 import { register as registerRun } from './commands/run.ts';
+import { register as registerSchedule } from './commands/schedule.ts';
 import { register as registerStatus } from './commands/status.ts';
 import type { Config } from './config/config.ts';
 import { createRedactor, type Redactor } from './log/redact.ts';
@@ -59,6 +60,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     registerLedger,
     registerConfig,
     registerMigrate,
+    registerSchedule,
   ];
   for (const register of commands) register(program, context);
   try {

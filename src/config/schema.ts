@@ -492,7 +492,7 @@ export const CONFIG_SCHEMA = {
     },
     schedule: {
       description:
-        'When the job is meant to run. cron or Task Scheduler starts it; status tells from this what is overdue.',
+        'When the job is meant to run: schedule install and print hand it to a scheduler, status tells what is overdue.',
       type: 'object',
       additionalProperties: false,
       required: ['cron'],
