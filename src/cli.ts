@@ -30,8 +30,8 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     exit: (code) => {
       exitCode = code;
     },
-    loadConfig: () => {
-      config ??= loadConfig(program.opts(), io, redactor, stderr);
+    loadConfig: (warn = true) => {
+      config ??= loadConfig(program.opts(), io, redactor, warn ? stderr : undefined);
       return config;
     },
   };
@@ -71,7 +71,7 @@ async function loadConfig(
   options: { config?: string; secrets?: string },
   io: Io,
   redactor: Redactor,
-  stderr: TextStream,
+  stderr: TextStream | undefined,
 ): Promise<Config> {
   const { loadConfig } = await import('./config/config.ts');
   const config = await loadConfig({
@@ -81,7 +81,7 @@ async function loadConfig(
     ...(options.secrets !== undefined && { secretsFile: options.secrets }),
   });
   redactor.add(config.secrets);
-  for (const warning of config.warnings) stderr.write(`warning: ${warning}\n`);
+  for (const warning of config.warnings) stderr?.write(`warning: ${warning}\n`);
   return config;
 }
 
