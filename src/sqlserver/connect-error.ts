@@ -25,8 +25,14 @@ export function connectError(
   return new SyncError(`${role}_UNAVAILABLE`, `Connection ${settings.name}: ${what}.`, hint, { cause: error });
 }
 
+/** Whether the server refused who signs in: tried again with the same password, it may lock the account. */
+export function isLoginRefused(error: unknown): boolean {
+  const { number } = (error instanceof Error ? (error.cause ?? {}) : {}) as { number?: unknown };
+  return typeof number === 'number' && [18452, 18456, 18486, 18487, 18488].includes(number);
+}
+
 /** `host:port` or `host\instance`. */
-function address({ server, port, instance }: ConnectionSettings): string {
+export function address({ server, port, instance }: ConnectionSettings): string {
   if (instance !== undefined && port === undefined) return `${server}\\${instance}`;
   return `${server.includes(':') ? `[${server}]` : server}:${port ?? 1433}`;
 }
