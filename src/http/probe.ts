@@ -8,12 +8,15 @@ import { authorization } from './destination.ts';
 import { type Inspection, MAX_ANSWER_BYTES, openDispatcher } from './dispatcher.ts';
 import { describeNetworkError } from './network-error.ts';
 
-/** How long it may take, and what takes secrets out of texts. */
+/** How long it may take (`signal` aborts then), and what takes secrets out of texts. */
 export interface ProbeOptions {
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
   readonly redact: (text: string) => string;
 }
+
+/** So much later than `timeoutMs` connecting ends by itself: whoever aborts the signal tells of it. */
+const SECOND_LIMIT_MS = 1000;
 
 /** What was meant to end here: the connection came about. */
 class Connected extends Error {}
@@ -98,8 +101,8 @@ async function open(
   inspection: Omit<Inspection, 'connectTimeoutMs'> = {},
 ) {
   const dispatcher = await openDispatcher(
-    { ...config, concurrency: 1, timeoutMs: Math.min(config.timeoutMs, timeoutMs) },
-    { ...inspection, connectTimeoutMs: timeoutMs },
+    { ...config, concurrency: 1, timeoutMs: Math.min(config.timeoutMs, timeoutMs + SECOND_LIMIT_MS) },
+    { ...inspection, connectTimeoutMs: timeoutMs + SECOND_LIMIT_MS },
   );
   // While it connects, undici does not look at a request's signal.
   const cut = () => void dispatcher.destroy();

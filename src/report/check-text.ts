@@ -9,7 +9,7 @@ import { fit, widthOf, wrap } from './terminal-text.ts';
 /** From this width on what was found stands in a column of its own. */
 const COLUMN_WIDTH = 100;
 
-/** Longer titles do not widen their column. */
+/** Longer titles stand before what was found, as on a narrow terminal. */
 const LONGEST_TITLE = 32;
 
 /** How the text is to look. */
@@ -35,15 +35,15 @@ export function checkText({ checks, counts }: CheckDocument, { columns, colour, 
   const markWidth = ascii ? 2 : 1;
   const indent = ' '.repeat(markWidth + 1);
   const room = width - indent.length;
-  const titles = checks.map(({ title }) => Math.min(stringWidth(title), LONGEST_TITLE));
-  const titleWidth = Math.max(0, ...titles);
+  const titles = checks.map(({ title }) => stringWidth(title));
+  const titleWidth = Math.max(0, ...titles.filter((title) => title <= LONGEST_TITLE));
 
   const linesOf = ({ state, title, found, remedy }: CheckedItem): string[] => {
     const mark = MARKS[state];
     const isWide = width >= COLUMN_WIDTH && stringWidth(title) <= LONGEST_TITLE;
     const start = isWide ? `${fit(title, titleWidth)}  ` : '';
     const lines = isWide ? wrap(found, room, start) : wrap(`${title}: ${found}`, room);
-    const below = remedy === null ? [] : wrap(remedy, room, isWide ? ' '.repeat(start.length) : '  ');
+    const below = remedy === null ? [] : wrap(remedy, room, isWide ? ' '.repeat(stringWidth(start)) : '  ');
     return [
       `${paint(mark.style, fit(ascii ? mark.ascii : mark.unicode, markWidth))} ${lines[0]}`,
       ...lines.slice(1).map((line) => indent + line),

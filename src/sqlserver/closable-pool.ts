@@ -6,15 +6,18 @@ import type { Pool } from './pool.ts';
 import type { Session } from './session.ts';
 import { statementError } from './statement-error.ts';
 
+/** So much later than the caller's own limit the driver gives up, so that it is the caller who tells of it. */
+const SECOND_LIMIT_MS = 1000;
+
 /**
- * A Pool without an upper limit: its callers are few. `close` ends what is under way, which then rejects. `timeoutMs` is the
- * longest that a connect or a statement takes.
+ * A Pool without an upper limit: its callers are few. `close` ends what is under way, which then rejects. A connect or a
+ * statement takes hardly longer than `timeoutMs`.
  */
 export function createClosablePool(configured: ConnectionSettings, role: ConnectionRole, timeoutMs: number): Pool {
   const settings: ConnectionSettings = {
     ...configured,
-    connectTimeoutMs: Math.min(configured.connectTimeoutMs, timeoutMs),
-    requestTimeoutMs: Math.min(configured.requestTimeoutMs, timeoutMs),
+    connectTimeoutMs: Math.min(configured.connectTimeoutMs, timeoutMs + SECOND_LIMIT_MS),
+    requestTimeoutMs: Math.min(configured.requestTimeoutMs, timeoutMs + SECOND_LIMIT_MS),
     retryForMs: 0,
   };
   const closed = new AbortController();
