@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { chmod, writeFile } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -441,6 +442,45 @@ describe('check', () => {
       assert.equal(nowhere.code, 78);
       assert.match(nowhere.stdout, /configuration: nowhere\.json cannot be read/);
     });
+  });
+});
+
+describe('check of a receiver with TLS', () => {
+  const pem = (name: string) => readFileSync(new URL(`../http/tls/${name}.pem`, import.meta.url), 'utf8');
+  const server = useSqlServer({ seed: { rows: 2 } });
+  const job = useJob(server, { tls: { key: pem('server.key'), cert: pem('valid') } });
+  before(async () => {
+    assert.equal((await job.run(['migrate'])).code, 0);
+  });
+
+  it('tells the certificate and how long it is valid, and logs in there', async () => {
+    await job.configure((config) => {
+      Object.assign(config.destination, { tls: { ca: pem('ca') }, check: { url: '/health', status: 202 } });
+    });
+    job.receiver.failNext(1, 202);
+    const { code, document } = await checkJob(job, ['--entity', 'Users']);
+    assert.equal(code, 0);
+    const { host } = new URL(job.receiver.url);
+    assert.match(
+      itemOf(document, `endpoint ${host}`).found,
+      /, TLSv1\.3, certificate of valid by tamhr-sync test CA expires in [\d,]+ days \(2120-01-01\), connected in .*; for Users$/,
+    );
+    assert.match(itemOf(document, `login at ${host}`).found, /HTTP 202/);
+  });
+
+  it('takes a certificate that nobody here knows for a failure, and sends nothing then', async () => {
+    await job.configure((config) => {
+      config.destination.check = { url: '/health' };
+    });
+    job.receiver.clear();
+    const { code, document } = await checkJob(job, ['--entity', 'Users']);
+    const { host } = new URL(job.receiver.url);
+    const { state, found, remedy } = itemOf(document, `endpoint ${host}`);
+    assert.deepEqual([code, state], [1, 'failed']);
+    assert.match(found, /is not trusted \(its issuer is unknown here; tls\.ca/);
+    assert.match(remedy ?? '', /tls and proxy/);
+    assert.equal(itemOf(document, `login at ${host}`).state, 'skipped');
+    assert.deepEqual(job.receiver.calls(), []);
   });
 });
 

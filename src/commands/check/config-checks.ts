@@ -13,7 +13,9 @@ export async function configChecks(config: Config): Promise<Check[]> {
   return [
     await nodeCheck(),
     one('config', () => ({ state: 'ok', found: validText(config) })),
-    ...others.map((warning, index) => one('config', () => ({ state: 'warning', found: warning }), `warning ${index}`)),
+    ...others.map((warning, index) =>
+      one('config', () => ({ state: 'warning', found: warning, remedy: WEAKENED }), `warning ${index}`),
+    ),
     one('secrets', () => ({ state: 'ok', found: secretsText(config) })),
     ...config.fileWarnings.map((warning, index) =>
       one('files', () => ({ state: 'warning', found: warning }), `warning ${index}`),
@@ -70,6 +72,8 @@ export async function brokenConfigChecks(
     }),
   ];
 }
+
+const WEAKENED = 'A run works all the same; correct it where it is not meant so.';
 
 const UNSEEN_MODES: Finding = {
   state: 'skipped',
