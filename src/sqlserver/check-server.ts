@@ -10,7 +10,7 @@ import type {
 import type { ConnectionSettings } from '../sync/connection.ts';
 import type { EntityIdentity, LockHolder, Source } from '../sync/ports.ts';
 import { createClosablePool } from './closable-pool.ts';
-import { address, isLoginRefused } from './connect-error.ts';
+import { address, concernsAllDatabases } from './connect-error.ts';
 import { readKeyFacts } from './key-facts.ts';
 import { readHeldLocks, readPermissions, readSpace, readTrackingIndex } from './log-facts.ts';
 import { compareMigrations } from './migrate.ts';
@@ -19,7 +19,7 @@ import type { Session } from './session.ts';
 import { createSource } from './source.ts';
 import { type SourceEntity, sourceError } from './source-entity.ts';
 
-export { isLoginRefused };
+export { concernsAllDatabases };
 
 /** Everything that is asked. Each method rejects with SyncError SOURCE_* or LOG_DATABASE_*. */
 export interface CheckServer {

@@ -510,6 +510,10 @@ describe('check with a host that accepts connections and says nothing', () => {
     assert.ok(performance.now() - start < 10_000);
     assert.equal(code, 1);
     assert.match(itemOf(document, 'connection default').found, /^took longer than 1 s$/);
+    assert.equal(
+      itemOf(document, 'connection ess').found,
+      'not tried, since connection default failed on the same server and login',
+    );
     assert.match(itemOf(document, `endpoint 127.0.0.1:${port}`).found, /^took longer than 1 s$/);
     await Promise.all(
       [...sockets].map(

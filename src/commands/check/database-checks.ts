@@ -33,8 +33,9 @@ async function connectionChecks(
   opened: Map<string, ConnectionFacts>,
 ): Promise<Check[]> {
   const { connectionFinding, clockFinding } = await import('../../report/check-findings.ts');
-  const { isLoginRefused } = await import('../../sqlserver/check-server.ts');
-  const refused = new Map<string, string>();
+  const { concernsAllDatabases } = await import('../../sqlserver/check-server.ts');
+  /** Servers with logins that failed, or do not answer yet, and the connection that tried. */
+  const tried = new Map<string, string>();
   const logins = Map.groupBy(connections, loginOf);
   const servers = Map.groupBy(connections, placeOf);
   const checks = connections.map((connection): Check => {
@@ -48,16 +49,21 @@ async function connectionChecks(
       // One after the other: the same wrong password several times locks an account.
       after: same.slice(0, same.indexOf(connection)).map((other) => connectionId(other.name)),
       async run() {
-        const before = refused.get(login);
+        const before = tried.get(login);
         if (before !== undefined) {
-          return { state: 'skipped', found: `not tried, since connection ${before} was refused with the same login` };
+          return {
+            state: 'skipped',
+            found: `not tried, since connection ${before} failed on the same server and login`,
+          };
         }
+        tried.set(login, name);
         try {
           const facts = await server.connection(name);
+          tried.delete(login);
           opened.set(name, facts);
           return connectionFinding(facts, name === logConnection);
         } catch (error) {
-          if (isLoginRefused(error)) refused.set(login, name);
+          if (!concernsAllDatabases(error)) tried.delete(login);
           throw error;
         }
       },
