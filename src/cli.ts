@@ -1,5 +1,6 @@
 /** The commander program: global options, commands, and the one place where an error becomes a message and an exit code. */
 import { Command, CommanderError } from 'commander';
+import { register as registerCheck } from './commands/check.ts';
 import { register as registerConfig } from './commands/config.ts';
 import type { CommandContext, Io, TextStream } from './commands/context.ts';
 import { register as registerFailures } from './commands/failures.ts';
@@ -33,8 +34,8 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     exit: (code) => {
       exitCode = code;
     },
-    loadConfig: () => {
-      config ??= loadConfig(program.opts(), io, redactor, stderr);
+    loadConfig: (warn = true) => {
+      config ??= loadConfig(program.opts(), io, redactor, warn ? stderr : undefined);
       return config;
     },
   };
@@ -56,6 +57,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     registerRun,
     registerPlan,
     registerStatus,
+    registerCheck,
     registerFailures,
     registerLedger,
     registerConfig,
@@ -75,7 +77,7 @@ async function loadConfig(
   options: { config?: string; secrets?: string },
   io: Io,
   redactor: Redactor,
-  stderr: TextStream,
+  stderr: TextStream | undefined,
 ): Promise<Config> {
   const { loadConfig } = await import('./config/config.ts');
   const config = await loadConfig({
@@ -85,7 +87,7 @@ async function loadConfig(
     ...(options.secrets !== undefined && { secretsFile: options.secrets }),
   });
   redactor.add(config.secrets);
-  for (const warning of config.warnings) stderr.write(`warning: ${warning}\n`);
+  for (const warning of config.warnings) stderr?.write(`warning: ${warning}\n`);
   return config;
 }
 

@@ -35,7 +35,7 @@ export interface CommandContext {
   exit(code: number): void;
   /**
    * Loads the configuration that --config and --secrets name (once), hands its secrets to the redactor and prints its
-   * warnings on stderr. Throws SyncError CONFIG_* or SECRET_UNRESOLVED.
+   * warnings on stderr, unless `warn` is false. Throws SyncError CONFIG_* or SECRET_UNRESOLVED.
    */
-  loadConfig(): Promise<Config>;
+  loadConfig(warn?: boolean): Promise<Config>;
 }

@@ -41,6 +41,12 @@ export interface Config {
   };
   /** One sentence each, without secrets. */
   readonly warnings: readonly string[];
+  /** Those of `warnings` that are about files which others can read. */
+  readonly fileWarnings: readonly string[];
+  /** The references that were resolved, such as `${env:NAME}`, each once. */
+  readonly references: readonly string[];
+  /** The file of --secrets, absolute. */
+  readonly secretsFile?: string;
   /** Every secret value, for redaction. */
   readonly secrets: readonly string[];
 }
@@ -84,6 +90,11 @@ export async function loadConfig({ file, cwd, env, secretsFile }: ConfigOrigin):
     readEntity(entity, sound.destination ?? {}, { timeZone, variable, tls: tls.settings }),
   );
   const isEnabled = (name: string) => sound.entities.find((entity) => entity.name === name)?.enabled ?? true;
+  const fileWarnings = [
+    ...(await clearSecretWarnings(path, name, raw as RawConfig)),
+    ...(secrets?.warnings ?? []),
+    ...tls.warnings,
+  ];
   return {
     file: path,
     connections: Object.fromEntries(connections.map(({ settings }) => [settings.name, settings])),
@@ -95,15 +106,16 @@ export async function loadConfig({ file, cwd, env, secretsFile }: ConfigOrigin):
     logging: readLogging(sound, directory),
     warnings: [
       ...ignored.map((other) => `${other} is not read, since ${name} is`),
-      ...(await clearSecretWarnings(path, name, raw as RawConfig)),
-      ...(secrets?.warnings ?? []),
-      ...tls.warnings,
+      ...fileWarnings,
       ...insecureWarnings(entities.filter((entity) => isEnabled(entity.name))),
       ...tlsWarnings(connections.map(({ settings }) => settings)),
       ...connections.flatMap(({ settings, warnings }) =>
         warnings.map((text) => `connection ${settings.name}: ${text}`),
       ),
     ],
+    fileWarnings,
+    references: [...new Set(resolved.references.map(({ source }) => source))],
+    ...(secretsFile !== undefined && { secretsFile: resolve(cwd, secretsFile) }),
     secrets: secretsOf(
       connections.map(({ settings }) => settings),
       entities,

@@ -1,5 +1,5 @@
 /** Destinations of the configuration, and every URL that rows go to: what a schema cannot say of them, and how they are read. */
-import type { Auth, DestinationConfig, DestinationTls } from '../sync/entity.ts';
+import type { Auth, DestinationConfig, DestinationTls, HarmlessRequest } from '../sync/entity.ts';
 import type { Draft } from './draft.ts';
 import type { Path } from './problem.ts';
 import { isLoopback, parseProxy, proxyFromEnvironment, proxyOf, type Variable } from './proxy.ts';
@@ -23,7 +23,7 @@ export function readDestination(
   shared: RawDestination,
   scope: DestinationScope,
 ): DestinationConfig {
-  const { baseUrl, auth, headers, tls, proxy, noProxy, ...rest } = {
+  const { baseUrl, auth, headers, tls, proxy, noProxy, check, ...rest } = {
     ...DEFAULTS.destination,
     ...shared,
     ...own,
@@ -31,6 +31,7 @@ export function readDestination(
   };
   const url = joinUrl(rest.url, baseUrl);
   const readTls = tls && scope.tls.get(tls);
+  const readCheck = check && readHarmlessRequest(check, url, baseUrl);
   const usedProxy = proxyOf(new URL(url), { proxy, noProxy }, scope.variable);
   return {
     ...rest,
@@ -39,7 +40,23 @@ export function readDestination(
     headers,
     ...(readTls !== undefined && { tls: readTls }),
     ...(usedProxy !== undefined && { proxy: usedProxy }),
+    ...(readCheck !== undefined && { check: readCheck }),
   };
+}
+
+/** Undefined where the shared request leads to another server than this destination: its credentials are not for that one. */
+function readHarmlessRequest(
+  { url, method, status }: NonNullable<RawDestination['check']>,
+  destinationUrl: string,
+  baseUrl: string | undefined,
+): HarmlessRequest | undefined {
+  const absolute = joinUrl(url, baseUrl);
+  if (!isSameOrigin(absolute, destinationUrl)) return undefined;
+  return { url: absolute, method: method ?? 'GET', ...(status !== undefined && { status }) };
+}
+
+function isSameOrigin(one: string, other: string): boolean {
+  return new URL(one).origin === new URL(other).origin;
 }
 
 /** Header names compare without case: an entity's `x-source` replaces a shared `X-Source`. */
@@ -60,8 +77,9 @@ export function joinUrl(url: string, baseUrl = ''): string {
 }
 
 /** Reports what is wrong with the top-level destination by itself. */
-export function checkSharedDestination(draft: Draft): void {
+export function checkSharedDestination(draft: Draft, variable: Variable): void {
   checkOwnKeys(draft, ['destination']);
+  checkHarmlessRequest(draft, ['destination'], variable);
 }
 
 /** Reports what is wrong with an entity's destination, and returns its URL, absolute, where that is sound. */
@@ -70,9 +88,20 @@ export function checkDestination(draft: Draft, destination: Path, variable: Vari
   checkHeadersOnce(draft, destination);
   const path = [...destination, 'url'];
   const url = checkUrl(draft, destination, path, variable);
+  checkHarmlessRequest(draft, destination, variable, url);
   if (!url?.includes(KEY_PLACE)) return url;
   draft.report(path, `found ${KEY_PLACE}, which only the url of deleted can have`);
   return undefined;
+}
+
+/** `destinationUrl`: where the destination's rows go, where that is sound. */
+function checkHarmlessRequest(draft: Draft, destination: Path, variable: Variable, destinationUrl?: string): void {
+  const path = [...destination, 'check', 'url'];
+  const url = checkUrl(draft, destination, path, variable);
+  if (url?.includes(KEY_PLACE)) draft.report(path, `found ${KEY_PLACE}, which only the url of deleted can have`);
+  else if (url !== undefined && destinationUrl !== undefined && !isSameOrigin(url, destinationUrl)) {
+    draft.report(path, 'found another server than that of the destination, whose credentials it would get');
+  }
 }
 
 function checkOwnKeys(draft: Draft, destination: Path): void {

@@ -33,7 +33,7 @@ export function readEntity(raw: RawEntity, shared: RawDestination, scope: Entity
 
 /** Reports what is wrong with the top-level destination and the entities beyond their form. */
 export function checkEntities(draft: Draft, variable: Variable): void {
-  checkSharedDestination(draft);
+  checkSharedDestination(draft, variable);
   const entities = draft.children(['entities']);
   for (const path of entities) {
     checkConnectionName(draft, [...path, 'source', 'connection']);

@@ -2,7 +2,15 @@
  * The one source of truth of the configuration's form: its JSON Schema (draft 7), with a description of every key and the
  * defaults. sync.config.schema.json and the README's reference are made from it.
  */
-import type { Auth, DeletedConfig, DetectionConfig, Entity, Json, RejectedRowsConfig } from '../sync/entity.ts';
+import type {
+  Auth,
+  DeletedConfig,
+  DetectionConfig,
+  Entity,
+  HarmlessRequest,
+  Json,
+  RejectedRowsConfig,
+} from '../sync/entity.ts';
 
 /** What holds where the configuration is silent. */
 export const DEFAULTS = {
@@ -200,6 +208,24 @@ const rejectedRows = {
   },
 } as const;
 
+const harmlessCheck = {
+  description:
+    'A harmless request by which `tamhr-sync check` finds out whether the receiver takes the credentials; without it only the way there is checked.',
+  type: 'object',
+  additionalProperties: false,
+  required: ['url'],
+  properties: {
+    url: { ...text, description: "On the destination's own server: absolute, or a path that follows baseUrl." },
+    method: { enum: ['GET', 'HEAD', 'OPTIONS'], description: 'HTTP method. Default: GET.' },
+    status: {
+      type: 'integer',
+      minimum: 200,
+      maximum: 599,
+      description: 'The status that is expected. Default: any 2xx.',
+    },
+  },
+} as const;
+
 const destination = {
   baseUrl: { ...text, description: 'What stands before an url that is not absolute.' },
   method: { enum: ['POST', 'PUT', 'PATCH'], description: 'HTTP method.' },
@@ -245,6 +271,7 @@ const destination = {
     description: 'How long the receiver remembers an Idempotency-Key; sending again later is logged as a risk.',
   },
   rejectedRows,
+  check: harmlessCheck,
   compression: { enum: ['none', 'gzip'], description: 'Compresses request bodies, for receivers that can read that.' },
   idempotencyHeader: {
     type: ['string', 'null'],
@@ -604,6 +631,11 @@ export interface RawDestination {
   readonly serverErrorRuns?: number;
   readonly idempotencyKeyTtlHours?: number;
   readonly rejectedRows?: RejectedRowsConfig;
+  readonly check?: {
+    readonly url: string;
+    readonly method?: HarmlessRequest['method'];
+    readonly status?: number;
+  };
   readonly compression?: 'none' | 'gzip';
   readonly idempotencyHeader?: string | null;
   readonly allowInsecure?: boolean;

@@ -65,9 +65,11 @@ export function secretsOf(
   return [...new Set(secrets)].filter((secret) => secret !== '');
 }
 
-/** Where an entity's rows and deletions go. */
+/** Where an entity's rows and deletions go, and the request that checks the way. */
 export function urlsOf({ destination, deleted }: Entity): URL[] {
-  return [destination.url, ...(deleted === undefined ? [] : [deleted.url])].map((url) => new URL(url));
+  return [destination, deleted, destination.check].flatMap((place) =>
+    place === undefined ? [] : [new URL(place.url)],
+  );
 }
 
 function secretValues(pairs: readonly (readonly [name: string, value: string])[]): string[] {

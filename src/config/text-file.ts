@@ -36,3 +36,9 @@ export async function othersCanRead(path: string): Promise<boolean> {
   if (process.platform === 'win32') return false;
   return ((await stat(path)).mode & 0o044) !== 0;
 }
+
+/** Whether the file's mode lets others than its owner write it. Never on Windows. */
+export async function othersCanWrite(path: string): Promise<boolean> {
+  if (process.platform === 'win32') return false;
+  return ((await stat(path)).mode & 0o022) !== 0;
+}

@@ -184,7 +184,8 @@ function headersOf(
   return Object.fromEntries(byName.values());
 }
 
-function authorization(auth: Auth): Record<string, string> {
+/** The headers by which a request proves who sends it. */
+export function authorization(auth: Auth): Record<string, string> {
   switch (auth.type) {
     case 'none':
       return {};

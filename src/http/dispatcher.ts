@@ -1,5 +1,5 @@
 /** Opens the way to one endpoint: connections, TLS, proxy. */
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { getCACertificates } from 'node:tls';
 import type { buildConnector, Dispatcher } from 'undici';
 import type { DeletedConfig, DestinationConfig, DestinationTls } from '../sync/entity.ts';
@@ -28,16 +28,30 @@ const TUNNEL_TIMEOUT_MS = 10_000;
 
 type Connector = buildConnector.connector;
 
+/** For who looks at the way to an endpoint rather than sends batches. */
+export interface Inspection {
+  /** TCP and TLS each take this long at most. */
+  readonly connectTimeoutMs: number;
+  /**
+   * Gets each connection with the endpoint (directly or through a tunnel) or with the proxy that forwards to it, before a
+   * byte of a request is written. What it returns fails the connection, and so the request.
+   */
+  readonly onConnect?: (socket: Socket) => Error | null;
+  /** Called when the proxy is reached. */
+  readonly onProxy?: () => void;
+}
+
 /**
  * A dispatcher for requests to the origin of `config.url`, with at most `config.concurrency` connections, opened by the
  * first request.
  *
  * Where the proxy itself cannot be reached, the error's code begins with UND_ERR_PRX, and why is its cause.
  */
-export async function openDispatcher(config: Endpoint): Promise<Dispatcher> {
+export async function openDispatcher(config: Endpoint, inspection?: Inspection): Promise<Dispatcher> {
   const { buildConnector, EnvHttpProxyAgent, errors, Pool } = await import('undici');
   const { url, proxy } = config;
-  const tls = { ...config.tls, allowH2: false };
+  const timeout = inspection && { timeout: inspection.connectTimeoutMs };
+  const tls = { ...config.tls, ...timeout, allowH2: false };
   const limits = {
     connections: config.concurrency,
     allowH2: false,
@@ -47,7 +61,7 @@ export async function openDispatcher(config: Endpoint): Promise<Dispatcher> {
   };
   const connectDirectly = buildConnector(tls);
   const openPool = (origin: string | URL, connect: Connector) =>
-    new Pool(origin, { ...limits, connect: heedingAlerts(connect) });
+    new Pool(origin, { ...limits, connect: heedingAlerts(inspected(connect, inspection)) });
   if (proxy === undefined) return openPool(new URL(url).origin, connectDirectly);
 
   /** Connects to the proxy, and marks an error as the proxy's. */
@@ -55,9 +69,11 @@ export async function openDispatcher(config: Endpoint): Promise<Dispatcher> {
     (connect: Connector): Connector =>
     ({ servername = '', ...options }, callback) =>
       // undici sets an address too, which Node deprecates (DEP0123).
-      connect({ ...options, ...(isIP(servername) === 0 && { servername }) }, (...result) =>
-        result[0] === null ? callback(...result) : callback(new errors.ProxyConnectionError(result[0]), null),
-      );
+      connect({ ...options, ...(isIP(servername) === 0 && { servername }) }, (...result) => {
+        if (result[0] !== null) return callback(new errors.ProxyConnectionError(result[0]), null);
+        inspection?.onProxy?.();
+        callback(...result);
+      });
   const proxyUrl = new URL(proxy.url).href;
   return new EnvHttpProxyAgent({
     httpProxy: proxyUrl,
@@ -65,7 +81,7 @@ export async function openDispatcher(config: Endpoint): Promise<Dispatcher> {
     noProxy: proxy.noProxy,
     connect: connectDirectly,
     requestTls: tls,
-    proxyTls: { allowH2: false, ...authoritiesOfProxy(config.tls) },
+    proxyTls: { allowH2: false, ...timeout, ...authoritiesOfProxy(config.tls) },
     // For the endpoint, reached directly or through a tunnel, or for the proxy that forwards plain requests.
     factory: (origin, options) => {
       const { connect } = options as { connect: Connector };
@@ -113,6 +129,18 @@ function heedingAlerts(connect: Connector): Connector {
     connect(options, (...result) => {
       result[1]?.on('error', (error) => result[1]?.destroy(error));
       callback(...result);
+    });
+}
+
+function inspected(connect: Connector, { onConnect }: Partial<Inspection> = {}): Connector {
+  if (onConnect === undefined) return connect;
+  return (options, callback) =>
+    connect(options, (...result) => {
+      const [error, socket] = result;
+      const refusal = error === null ? onConnect(socket) : null;
+      if (error !== null || refusal === null) return callback(...result);
+      socket?.destroy();
+      callback(refusal, null);
     });
 }
 

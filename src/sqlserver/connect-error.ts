@@ -26,8 +26,20 @@ export function connectError(
   return new SyncError(`${role}_UNAVAILABLE`, `Connection ${settings.name}: ${what}.`, hint, { cause: error });
 }
 
+/**
+ * Whether a failed connect says the same of the server's other databases: it was not reached, or the login itself was refused
+ * (which, tried on, locks the account).
+ */
+export function concernsAllDatabases(error: unknown): boolean {
+  const { number } = (error instanceof Error ? (error.cause ?? {}) : {}) as { number?: unknown };
+  return typeof number !== 'number' || REFUSED_LOGINS.includes(number);
+}
+
+/** https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-events-and-errors-18000-to-18999 */
+const REFUSED_LOGINS: readonly number[] = [18452, 18456, 18486, 18487, 18488];
+
 /** `host:port` or `host\instance`. */
-function address({ server, port, instance }: ConnectionSettings): string {
+export function address({ server, port, instance }: ConnectionSettings): string {
   if (instance !== undefined && port === undefined) return `${server}\\${instance}`;
   return `${server.includes(':') ? `[${server}]` : server}:${port ?? 1433}`;
 }

@@ -16,8 +16,12 @@ const CANCEL_TIMEOUT_MS = 5000;
  */
 const SESSION_OPTIONS = 'SET NOCOUNT OFF';
 
-/** Throws SyncError SOURCE_UNAVAILABLE or LOG_DATABASE_UNAVAILABLE. Tries once. */
-export async function connect(settings: ConnectionSettings, role: ConnectionRole): Promise<Session> {
+/** Throws SyncError SOURCE_UNAVAILABLE or LOG_DATABASE_UNAVAILABLE. Tries once, until `signal` aborts. */
+export async function connect(
+  settings: ConnectionSettings,
+  role: ConnectionRole,
+  signal?: AbortSignal,
+): Promise<Session> {
   const driver = await import('tedious');
   const connection = new driver.Connection(driverConfiguration(settings));
   // A lost connection emits `error`, which without a listener ends the process; the statement under way fails anyway.
@@ -27,13 +31,18 @@ export async function connect(settings: ConnectionSettings, role: ConnectionRole
     serverNumber ??= number;
   };
   connection.on('errorMessage', noteNumber);
+  const close = () => connection.close();
   try {
+    signal?.throwIfAborted();
+    signal?.addEventListener('abort', close);
     await new Promise<void>((resolve, reject) => {
       connection.connect((error) => (error ? reject(error) : resolve()));
     });
   } catch (error) {
     connection.close();
     throw connectError(error, settings, role, serverNumber);
+  } finally {
+    signal?.removeEventListener('abort', close);
   }
   connection.off('errorMessage', noteNumber);
   const session = createSession(driver, connection, settings.requestTimeoutMs);

@@ -39,17 +39,10 @@ export async function migrate(
   settings: ConnectionSettings,
   { check }: { readonly check: boolean },
 ): Promise<MigrateResult> {
-  const migrations = await loadMigrations();
   const pool = createPool(settings, 'LOG_DATABASE', 1);
   try {
     return await pool.withSession(async (session) => {
-      const compare = async () => {
-        const applied = await appliedMigrations(session);
-        refuseChanged(migrations, applied);
-        const result = pendingOf(migrations, applied, settings.name);
-        if (result.pending.length === 0) await refuseMissingTables(session, settings.name);
-        return result;
-      };
+      const compare = () => compareMigrations(session, settings.name);
       if (check) return compare();
       await lock(session, settings);
       try {
@@ -63,6 +56,19 @@ export async function migrate(
   } finally {
     await pool.close();
   }
+}
+
+/**
+ * What is pending; only reads. Rejects with SyncError LOG_DATABASE_REFUSED (a table lost), LOG_DATABASE_NOT_MIGRATED
+ * (migrated by a newer version) and MIGRATION_CHANGED, or with the driver's error.
+ */
+export async function compareMigrations(session: Session, connectionName: string): Promise<MigrateResult> {
+  const migrations = await loadMigrations();
+  const applied = await appliedMigrations(session);
+  refuseChanged(migrations, applied);
+  const result = pendingOf(migrations, applied, connectionName);
+  if (result.pending.length === 0) await refuseMissingTables(session, connectionName);
+  return result;
 }
 
 /** Throws SyncError LOG_DATABASE_NOT_MIGRATED where the database is older than the migrations, or newer. */

@@ -84,6 +84,18 @@ export function countStatement(entity: SourceEntity, atMost: number | undefined)
       };
 }
 
+/** A row where one has a NULL in its key, else none. */
+export function nullKeyStatement(entity: SourceEntity): string {
+  const isNull = entity.source.key.map((name) => `${quoteName(name)} IS NULL`).join(' OR ');
+  return `SELECT TOP (1) 1 AS found FROM ${rows(entity, [`(${isNull})`])}`;
+}
+
+/** A row where two have the same key, as the server compares, else none. */
+export function duplicateKeyStatement(entity: SourceEntity): string {
+  const key = entity.source.key.map(quoteName).join(', ');
+  return `SELECT TOP (1) COUNT_BIG(*) AS found FROM ${rows(entity)} GROUP BY ${key} HAVING COUNT_BIG(*) > 1`;
+}
+
 /** One row: the highest value in that column. */
 export function highestStatement(entity: SourceEntity, column: string): string {
   return `SELECT MAX(${quoteName(column)}) FROM ${rows(entity)}`;

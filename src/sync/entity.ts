@@ -79,6 +79,15 @@ export interface RejectedRowsConfig {
   readonly reason?: string;
 }
 
+/** A request that changes nothing, by which `check` learns whether the destination takes the credentials. */
+export interface HarmlessRequest {
+  /** Absolute, of the destination's own origin. */
+  readonly url: string;
+  readonly method: 'GET' | 'HEAD' | 'OPTIONS';
+  /** Absent: any 2xx is expected. */
+  readonly status?: number;
+}
+
 /** Where an entity's batches go, top-level defaults already merged in. */
 export interface DestinationConfig {
   /** Absolute. */
@@ -107,6 +116,7 @@ export interface DestinationConfig {
   /** How long the receiver remembers an Idempotency-Key. */
   readonly idempotencyKeyTtlHours: number;
   readonly rejectedRows?: RejectedRowsConfig;
+  readonly check?: HarmlessRequest;
   /** How the body is compressed on its way (Content-Encoding). */
   readonly compression: 'none' | 'gzip';
   /** Name of the header that holds the batch's id; null: none is sent. */

@@ -355,6 +355,21 @@ export const catalogueViews: Readonly<Record<string, CatalogueView>> = {
         ),
       ),
   },
+  'sys.database_files': {
+    columns: [
+      ['file_id', int],
+      ['type', tinyint],
+      ['type_desc', nvarchar(60)],
+      ['name', sysname],
+      ['size', int],
+      ['max_size', int],
+      ['growth', int],
+    ],
+    rows: (database) => [
+      [1, 0, 'ROWS', database.name, 1024, -1, 8192],
+      [2, 1, 'LOG', `${database.name}_log`, 1024, 268_435_456, 8192],
+    ],
+  },
   'sys.partitions': {
     columns: [
       ['partition_id', bigint],

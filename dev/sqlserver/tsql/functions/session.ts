@@ -309,6 +309,9 @@ export const sessionFunctions: readonly Entry[] = [
     return value === undefined ? null : String(value);
   }),
   ofSession('DATABASEPROPERTYEX', [name, nvarchar(128)], nvarchar(128), databaseProperty),
+  ofSession('FILEPROPERTY', [name, nvarchar(128)], types.int, (_, file: string | null, property: string | null) =>
+    file !== null && property?.toLowerCase() === 'spaceused' ? 256n : null,
+  ),
   ofSession('COLUMNPROPERTY', [types.int, name, nvarchar(128)], types.int, columnProperty),
   ofSession('COL_LENGTH', [nvarchar(4000), name], types.smallint, columnLength),
   ofSession('COL_NAME', [types.int, types.int], name, (runtime, id: bigint | null, column: bigint | null) => {
