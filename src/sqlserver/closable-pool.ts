@@ -1,6 +1,6 @@
 /** Connections for `check`: whatever they are busy with, they can be closed at once, and nothing is repeated. */
 import type { ConnectionSettings } from '../sync/connection.ts';
-import { connect } from './connect.ts';
+import { createConnector } from './connect.ts';
 import type { ConnectionRole } from './connect-error.ts';
 import type { Pool } from './pool.ts';
 import type { Session } from './session.ts';
@@ -23,10 +23,11 @@ export function createClosablePool(configured: ConnectionSettings, role: Connect
   const closed = new AbortController();
   const sessions = new Set<Session>();
   const free: Session[] = [];
+  const connect = createConnector(settings, role, closed.signal);
 
   async function take(): Promise<Session> {
     for (let session = free.pop(); session !== undefined; session = free.pop()) if (session.usable) return session;
-    const session = await connect(settings, role, closed.signal);
+    const session = await connect();
     sessions.add(session);
     if (closed.signal.aborted) await session.close();
     return session;
@@ -46,6 +47,7 @@ export function createClosablePool(configured: ConnectionSettings, role: Connect
     },
     repeating: (work) => pool.withSession((session) => work(session, false)),
     repeat: (work) => work(false),
+    connect,
     async close() {
       closed.abort();
       await Promise.all([...sessions].map((session) => session.close()));

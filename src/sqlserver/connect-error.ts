@@ -31,12 +31,8 @@ export function connectError(
  * (which, tried on, locks the account).
  */
 export function concernsAllDatabases(error: unknown): boolean {
-  const { number } = (error instanceof Error ? (error.cause ?? {}) : {}) as { number?: unknown };
-  return typeof number !== 'number' || REFUSED_LOGINS.includes(number);
+  return faultNumber(error) === undefined || isRefusedLogin(error);
 }
-
-/** https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-events-and-errors-18000-to-18999 */
-const REFUSED_LOGINS: readonly number[] = [18452, 18456, 18486, 18487, 18488];
 
 /** `host:port` or `host\instance`. */
 export function address({ server, port, instance }: ConnectionSettings): string {
@@ -91,7 +87,10 @@ function explain(error: unknown, settings: ConnectionSettings, serverNumber: num
   };
 }
 
-/** Errors that speak of user and password; further tries with them would lock the account. */
+/**
+ * Errors that speak of user and password; further tries with them would lock the account.
+ * https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-events-and-errors-18000-to-18999
+ */
 const REFUSED_LOGINS: ReadonlySet<number | undefined> = new Set([18452, 18456, 18486, 18487, 18488]);
 
 /** Whether what connectError made says that the server does not take this user with this password. */

@@ -57,14 +57,18 @@ export async function connect(
 
 /**
  * Opens connections with these settings until the server refuses user or password: from then on it answers with that
- * refusal and asks the server no more, since failed logins lock the account.
+ * refusal and asks the server no more, since failed logins lock the account. An aborted `signal` ends what is under way.
  */
-export function createConnector(settings: ConnectionSettings, role: ConnectionRole): () => Promise<Session> {
+export function createConnector(
+  settings: ConnectionSettings,
+  role: ConnectionRole,
+  signal?: AbortSignal,
+): () => Promise<Session> {
   let refusal: unknown;
   return async () => {
     if (refusal !== undefined) throw refusal;
     try {
-      return await connect(settings, role);
+      return await connect(settings, role, signal);
     } catch (error) {
       if (isRefusedLogin(error)) refusal = error;
       throw error;
