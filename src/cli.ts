@@ -3,16 +3,20 @@ import { Command, CommanderError } from 'commander';
 import { register as registerConfig } from './commands/config.ts';
 import type { CommandContext, Io, TextStream } from './commands/context.ts';
 import { register as registerFailures } from './commands/failures.ts';
+import { register as registerHelp } from './commands/help.ts';
 import { register as registerLedger } from './commands/ledger.ts';
+import { register as registerLogs } from './commands/logs.ts';
 import { register as registerMigrate } from './commands/migrate.ts';
 import { register as registerPlan } from './commands/plan.ts';
 import { register as registerRun } from './commands/run.ts';
+import { register as registerRuns } from './commands/runs.ts';
 import { register as registerStatus } from './commands/status.ts';
 import type { Config } from './config/config.ts';
 import { createRedactor, type Redactor } from './log/redact.ts';
+import { painter, wantsColour } from './report/colour.ts';
 import { SyncError } from './sync/errors.ts';
 import { EXIT_CODES, exitCodeOfError } from './sync/exit-codes.ts';
-import { VERSION } from './version.ts';
+import { versionLine } from './version.ts';
 
 /**
  * Runs one command line (without node and script) and returns the exit code; never calls exit, never throws.
@@ -39,24 +43,38 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     .description(
       'Sends what a receiver does not have yet from SQL Server tables to HTTP APIs, in batches, each row once.',
     )
-    .version(VERSION, '--version', 'print the version')
+    .option('-V, --version', 'print the versions of tamhr-sync, Node.js and its main libraries')
+    .on('option:version', () => {
+      stdout.write(`${versionLine()}\n`);
+      throw new CommanderError(0, 'commander.version', 'printed');
+    })
     .option('--config <file>', 'configuration file (default: sync.config.json, .yaml or .yml in the working directory)')
     .option('--secrets <file>', 'file of NAME=value lines for the ${env:NAME} references in the configuration')
-    .helpCommand('help [command]', 'show help for a command')
-
-    .addHelpText('afterAll', `\nExit codes:\n${exitCodeLines()}`)
-    .configureHelp({ showGlobalOptions: true })
+    .addHelpText('after', '\nMore: tamhr-sync help topics')
+    .addHelpText('afterAll', ({ command }) => exitCodeLines(command, helpWidth(io.stdout)))
+    // Commander takes the style away where getOutHasColors says so.
+    .configureHelp({ showGlobalOptions: true, styleTitle: bold })
     .showHelpAfterError('(add --help for the usage)')
     .exitOverride()
-    .configureOutput({ writeOut: (text) => stdout.write(text), writeErr: (text) => stderr.write(text) });
+    .configureOutput({
+      writeOut: (text) => stdout.write(text),
+      writeErr: (text) => stderr.write(text),
+      getOutHelpWidth: () => helpWidth(io.stdout),
+      getErrHelpWidth: () => helpWidth(io.stderr),
+      getOutHasColors: () => wantsColour(io.stdout, io.env),
+      getErrHasColors: () => wantsColour(io.stderr, io.env),
+    });
   const commands = [
     registerRun,
     registerPlan,
     registerStatus,
+    registerRuns,
+    registerLogs,
     registerFailures,
     registerLedger,
     registerConfig,
     registerMigrate,
+    registerHelp,
   ];
   for (const register of commands) register(program, context);
   try {
@@ -107,8 +125,20 @@ function redacting(stream: TextStream, redactor: Redactor): TextStream {
   };
 }
 
-function exitCodeLines(): string {
-  return Object.entries(EXIT_CODES)
-    .map(([code, meaning]) => `  ${code.padStart(3)}  ${meaning}`)
-    .join('\n');
+/** The terminal's width, or 80. */
+function helpWidth({ isTTY, columns }: TextStream): number {
+  return (isTTY && columns) || 80;
+}
+
+function bold(title: string): string {
+  return painter(true)('bold', title);
+}
+
+function exitCodeLines(command: Command, width: number): string {
+  const help = command.createHelp();
+  help.prepareContext({ helpWidth: width });
+  const lines = Object.entries(EXIT_CODES).map(([code, meaning]) =>
+    help.formatItem(code.padStart(3), 3, meaning, help),
+  );
+  return `\n${bold('Exit codes:')}\n${lines.join('\n')}`;
 }

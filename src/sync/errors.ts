@@ -7,7 +7,7 @@
  * Stable codes, in the groups that exit-codes.ts knows: USAGE 64, CONFIG and SECRET 78, LOG_DATABASE and SOURCE (69 when
  * every entity fails so), LOCK_HELD (75 when every entity is locked). LOCK_LOST: the lock's connection was closed, or
  * another run has taken over. DESTINATION_REFUSED: an answer that no batch of the entity would change. OUTPUT_FAILED: what
- * a command prints could not be written.
+ * a command prints could not be written. LOG_FILE_UNREADABLE: the program's own log.
  */
 export type ErrorCode =
   | 'USAGE'
@@ -28,7 +28,8 @@ export type ErrorCode =
   | 'DESTINATION_REFUSED'
   | 'LOCK_HELD'
   | 'LOCK_LOST'
-  | 'OUTPUT_FAILED';
+  | 'OUTPUT_FAILED'
+  | 'LOG_FILE_UNREADABLE';
 
 /**
  * Something that stops a run, an entity or a command, told to a person.

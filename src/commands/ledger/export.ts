@@ -3,18 +3,15 @@ import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
-import { SyncError } from '../../sync/errors.ts';
 import type { CommandContext } from '../context.ts';
 import { entityOption } from '../entities.ts';
+import { outputFailed, toStdout, type Write } from '../output.ts';
 import { type LedgerAccess, type LedgerOptions, withLedger } from './access.ts';
 
 interface ExportCommandOptions extends Pick<LedgerOptions, 'entity'> {
   readonly format: 'ndjson' | 'csv';
   readonly output?: string;
 }
-
-/** Takes text, and resolves when more may come; false: nobody reads any more. */
-type Write = (text: string) => Promise<boolean>;
 
 /** Adds the command. It ends with 0, also where the reader goes away, and with 1 where the output cannot be written. */
 export function register(ledger: Command, context: CommandContext): void {
@@ -30,7 +27,7 @@ export function register(ledger: Command, context: CommandContext): void {
 async function exportLedger(context: CommandContext, options: ExportCommandOptions): Promise<void> {
   await withLedger(context, options, async (access) => {
     const { output } = options;
-    if (output === undefined) await writeRows(access, options, toStream(context));
+    if (output === undefined) await writeRows(access, options, toStdout(context.io));
     else await toFile(resolve(context.io.cwd, output), (write) => writeRows(access, options, write));
   });
 }
@@ -46,18 +43,6 @@ async function writeRows({ entities, store, signal }: LedgerAccess, { format }: 
       signal.throwIfAborted();
     }
   }
-}
-
-function toStream({ io }: CommandContext): Write {
-  return (text) => {
-    const { promise, resolve, reject } = Promise.withResolvers<boolean>();
-    io.stdout.write(text, (error) => {
-      if (!error) resolve(true);
-      else if (['EPIPE', 'ERR_STREAM_DESTROYED'].includes((error as NodeJS.ErrnoException).code ?? '')) resolve(false);
-      else reject(outputFailed('stdout', error));
-    });
-    return promise;
-  };
 }
 
 /** Whoever reads the file finds all of it, or what was there before. */
@@ -88,14 +73,4 @@ async function toFile(path: string, work: (write: Write) => Promise<void>): Prom
     await rm(temporary, { force: true });
     throw error;
   }
-}
-
-function outputFailed(where: string, error: unknown): SyncError {
-  const { code = 'unknown error' } = error as NodeJS.ErrnoException;
-  return new SyncError(
-    'OUTPUT_FAILED',
-    `${where} cannot be written: ${code}.`,
-    'See whether its folder is there, may be written to, and has space.',
-    { cause: error },
-  );
 }
