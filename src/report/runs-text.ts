@@ -112,7 +112,7 @@ function runBlock(run: StatusRun, withoutSummary: boolean, { width, paint, time 
   return [
     ...wrap(`Run ${run.runId}`, width).map((part) => paint('bold', part)),
     ...line('started', `${timeOr(run.startedAt, time)}, took ${durationOf(run.durationMs)}`),
-    ...line('end', endOf(run)),
+    ...line('end', endOf(run, withoutSummary)),
     ...line('host', `${run.host}, process ${run.processId}`),
     ...line('command', `${run.arguments} (version ${run.version})`),
     ...(withoutSummary && run.state !== 'running'
@@ -121,10 +121,11 @@ function runBlock(run: StatusRun, withoutSummary: boolean, { width, paint, time 
   ];
 }
 
-function endOf({ state, exitCode }: StatusRun): string {
+/** The summary ends with the exit code's meaning itself. */
+function endOf({ state, exitCode }: StatusRun, withMeaning: boolean): string {
   if (exitCode === null) return state === 'running' ? 'still running' : state;
   const meaning = EXIT_CODES[exitCode];
-  return meaning === undefined ? `exit ${exitCode}` : `exit ${exitCode}: ${meaning}`;
+  return meaning === undefined || !withMeaning ? `exit ${exitCode}` : `exit ${exitCode}: ${meaning}`;
 }
 
 function batchLines({ total, listed }: RunDetailDocument['batches'], run: StatusRun, view: View): string[] {
