@@ -53,7 +53,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     .addHelpText('after', '\nMore: tamhr-sync help topics')
     .addHelpText('afterAll', ({ command }) => exitCodeLines(command, helpWidth(io.stdout)))
     // Commander takes the style away where getOutHasColors says so.
-    .configureHelp({ showGlobalOptions: true, styleTitle: bold })
+    .configureHelp({ showGlobalOptions: true, styleTitle: bold, minWidthToWrap: 20 })
     .showHelpAfterError('(add --help for the usage)')
     .exitOverride()
     .configureOutput({

@@ -3,7 +3,7 @@ import { painter, type Style } from './colour.ts';
 import { printable } from './terminal-text.ts';
 
 /** From the most to the least severe. */
-export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
+const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
 
 /** One of them. */
 export type LogLevel = (typeof LOG_LEVELS)[number];
