@@ -1,5 +1,6 @@
 /** The commander program: global options, commands, and the one place where an error becomes a message and an exit code. */
 import { Command, CommanderError } from 'commander';
+import { register as registerCompletion } from './commands/completion.ts';
 import { register as registerConfig } from './commands/config.ts';
 import type { CommandContext, Io, TextStream } from './commands/context.ts';
 import { register as registerFailures } from './commands/failures.ts';
@@ -74,6 +75,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     registerLedger,
     registerConfig,
     registerMigrate,
+    registerCompletion,
     registerHelp,
   ];
   for (const register of commands) register(program, context);
