@@ -1,22 +1,26 @@
 /** The commander program: global options, commands, and the one place where an error becomes a message and an exit code. */
 import { Command, CommanderError } from 'commander';
 import { register as registerCheck } from './commands/check.ts';
+import { register as registerCompletion } from './commands/completion.ts';
 import { register as registerConfig } from './commands/config.ts';
 import type { CommandContext, Io, TextStream } from './commands/context.ts';
 import { register as registerFailures } from './commands/failures.ts';
+import { register as registerHelp } from './commands/help.ts';
 import { ledgerExitCodes } from './commands/ledger/exit-codes.ts';
 import { register as registerLedger } from './commands/ledger.ts';
+import { register as registerLogs } from './commands/logs.ts';
 import { register as registerMigrate } from './commands/migrate.ts';
 import { register as registerPlan } from './commands/plan.ts';
 import { register as registerRun } from './commands/run.ts';
+import { register as registerRuns } from './commands/runs.ts';
 import { register as registerSchedule } from './commands/schedule.ts';
 import { register as registerStatus } from './commands/status.ts';
 import type { Config } from './config/config.ts';
 import { createRedactor, type Redactor } from './log/redact.ts';
-import { widthOf, wrap } from './report/terminal-text.ts';
+import { painter, wantsColour } from './report/colour.ts';
 import { SyncError } from './sync/errors.ts';
 import { EXIT_CODES, exitCodeOfError } from './sync/exit-codes.ts';
-import { VERSION } from './version.ts';
+import { versionLine } from './version.ts';
 
 /**
  * Runs one command line (without node and script) and returns the exit code; never calls exit, never throws.
@@ -43,26 +47,41 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     .description(
       'Sends what a receiver does not have yet from SQL Server tables to HTTP APIs, in batches, each row once.',
     )
-    .version(VERSION, '--version', 'print the version')
+    .option('-V, --version', 'print the versions of tamhr-sync, Node.js and its main libraries')
+    .on('option:version', () => {
+      stdout.write(`${versionLine()}\n`);
+      throw new CommanderError(0, 'commander.version', 'printed');
+    })
     .option('--config <file>', 'configuration file (default: sync.config.json, .yaml or .yml in the working directory)')
     .option('--secrets <file>', 'file of NAME=value lines for the ${env:NAME} references in the configuration')
-    .helpCommand('help [command]', 'show help for a command')
-
-    .addHelpText('afterAll', ({ command }) => `\nExit codes:\n${exitCodeLines(command, stdout.columns)}`)
-    .configureHelp({ showGlobalOptions: true })
+    .addHelpText('after', '\nMore: tamhr-sync help topics')
+    .addHelpText('afterAll', ({ command }) => exitCodeLines(command, helpWidth(io.stdout)))
+    // Commander takes the style away where getOutHasColors says so.
+    .configureHelp({ showGlobalOptions: true, styleTitle: bold, minWidthToWrap: 20 })
     .showHelpAfterError('(add --help for the usage)')
     .exitOverride()
-    .configureOutput({ writeOut: (text) => stdout.write(text), writeErr: (text) => stderr.write(text) });
+    .configureOutput({
+      writeOut: (text) => stdout.write(text),
+      writeErr: (text) => stderr.write(text),
+      getOutHelpWidth: () => helpWidth(io.stdout),
+      getErrHelpWidth: () => helpWidth(io.stderr),
+      getOutHasColors: () => wantsColour(io.stdout, io.env),
+      getErrHasColors: () => wantsColour(io.stderr, io.env),
+    });
   const commands = [
     registerRun,
     registerPlan,
     registerStatus,
     registerCheck,
+    registerRuns,
+    registerLogs,
     registerFailures,
     registerLedger,
     registerConfig,
     registerMigrate,
     registerSchedule,
+    registerCompletion,
+    registerHelp,
   ];
   for (const register of commands) register(program, context);
   try {
@@ -113,11 +132,20 @@ function redacting(stream: TextStream, redactor: Redactor): TextStream {
   };
 }
 
-/** Those of the command; of the ledger's commands wrapped to the terminal. */
-function exitCodeLines(command: Command, columns: number | undefined): string {
-  const ledger = ledgerExitCodes(command);
-  const width = ledger === undefined ? Number.POSITIVE_INFINITY : widthOf(columns);
-  return Object.entries(ledger ?? EXIT_CODES)
-    .flatMap(([code, meaning]) => wrap(meaning, width, `  ${code.padStart(3)}  `))
-    .join('\n');
+/** The terminal's width, or 80. */
+function helpWidth({ isTTY, columns }: TextStream): number {
+  return (isTTY && columns) || 80;
+}
+
+function bold(title: string): string {
+  return painter(true)('bold', title);
+}
+
+function exitCodeLines(command: Command, width: number): string {
+  const help = command.createHelp();
+  help.prepareContext({ helpWidth: width });
+  const lines = Object.entries(ledgerExitCodes(command) ?? EXIT_CODES).map(([code, meaning]) =>
+    help.formatItem(code.padStart(3), 3, meaning, help),
+  );
+  return `\n${bold('Exit codes:')}\n${lines.join('\n')}`;
 }

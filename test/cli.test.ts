@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -20,16 +20,23 @@ describe('the command line', () => {
   });
   after(() => rm(cwd, { recursive: true }));
 
-  it('says its version', async () => {
-    assert.deepEqual(await runCli(['--version'], { cwd }), { code: 0, stdout: `${VERSION}\n`, stderr: '' });
+  it('says its version, and those of Node and of the libraries that talk to servers', async () => {
+    const versionOf = async (name: string) => {
+      const text = await readFile(new URL(`../node_modules/${name}/package.json`, import.meta.url), 'utf8');
+      return JSON.parse(text).version;
+    };
+    const libraries = `tedious ${await versionOf('tedious')}, undici ${await versionOf('undici')}`;
+    const stdout = `tamhr-sync ${VERSION} (Node ${process.versions.node}, ${libraries})\n`;
+    for (const option of ['--version', '-V'])
+      assert.deepEqual(await runCli([option], { cwd }), { code: 0, stdout, stderr: '' });
   });
 
   it('lists every exit code in its help and in that of each command', async () => {
     for (const args of [['--help'], ['run', '--help'], ['help', 'status'], ['config', 'print', '--help']]) {
       const { code, stdout } = await runCli(args, { cwd });
       assert.equal(code, 0);
-      for (const [exitCode, meaning] of Object.entries(EXIT_CODES))
-        assert.ok(stdout.includes(`${exitCode}  ${meaning}`));
+      const words = stdout.replaceAll(/\s+/g, ' ');
+      for (const [exitCode, meaning] of Object.entries(EXIT_CODES)) assert.ok(words.includes(`${exitCode} ${meaning}`));
       assert.match(stdout, /--config <file>/);
     }
   });

@@ -2,6 +2,9 @@
 import { SyncError } from '../sync/errors.ts';
 import type { TextStream } from './context.ts';
 
+/** Takes text, and resolves when more may come; false: nobody reads any more. Rejects with SyncError OUTPUT_FAILED. */
+export type Write = (text: string) => Promise<boolean>;
+
 /** Resolves once `text` is written; false: nobody reads any more. Throws SyncError OUTPUT_FAILED, as where a disk is full. */
 export function writeOut(stdout: TextStream, text: string): Promise<boolean> {
   const { promise, resolve, reject } = Promise.withResolvers<boolean>();

@@ -31,11 +31,15 @@ export function appendRotating({ path, maxFileBytes, maxFiles }: RotatingFile, t
   }
 }
 
+/** Where the log of that age stands; 0 is the current one. */
+export function rotatedPath(path: string, age: number): string {
+  const extension = extname(path);
+  return age === 0 ? path : `${path.slice(0, path.length - extension.length)}.${age}${extension}`;
+}
+
 /** Every file becomes one older; the oldest is overwritten. */
 function rotate(path: string, maxFiles: number): void {
-  const extension = extname(path);
-  const stem = path.slice(0, path.length - extension.length);
-  const nameOf = (age: number) => (age === 0 ? path : `${stem}.${age}${extension}`);
+  const nameOf = (age: number) => rotatedPath(path, age);
   if (maxFiles === 1) truncateSync(path);
   for (let age = maxFiles - 2; age >= 0; age -= 1) {
     if (existsSync(nameOf(age))) renameSync(nameOf(age), nameOf(age + 1));

@@ -171,7 +171,8 @@ function statusEntity(entity: EntityHistory, migrated: boolean, dueAt: Date | un
   };
 }
 
-function statusRun(run: RunRecord, now: Date): StatusRun {
+/** A run as documents show it, at the instant `now`. */
+export function statusRun(run: RunRecord, now: Date): StatusRun {
   return {
     runId: run.runId,
     startedAt: isoOf(run.startedAt),

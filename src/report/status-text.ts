@@ -198,7 +198,8 @@ function runLines(runs: readonly StatusRun[], view: View): string[] {
   return table(columns, rows, view.width, view.paint);
 }
 
-function endCell({ state, exitCode }: StatusRun): TableCell {
+/** How a run ended, as a cell. */
+export function endCell({ state, exitCode }: StatusRun): TableCell {
   if (state === 'running') return 'running';
   const text = exitCode === null ? printable(state) : `exit ${exitCode}`;
   return { text, style: exitCode === 0 ? 'green' : 'red' };

@@ -11,7 +11,7 @@ import type {
 import { maskQuoted } from '../sync/mask.ts';
 import type { Cell, EntityIdentity, EntitySummary, Row, RunSummary } from '../sync/ports.ts';
 import { entityLock, isAppLockFree } from './app-lock.ts';
-import { int, nvarchar, type Parameters } from './parameters.ts';
+import { guid, int, nvarchar, type Parameters } from './parameters.ts';
 import type { Pool } from './pool.ts';
 import type { Session } from './session.ts';
 import { activity, ENTITY_TYPE_LENGTH, labelParameters, placeholders } from './tracking.ts';
@@ -25,7 +25,7 @@ export async function readHistory(pool: Pool, entities: readonly EntityIdentity[
     const tables = await existingTables(session);
     const owners = new Map<EntityIdentity, Owner>();
     for (const entity of tables.tool ? entities : []) {
-      const owner = await readOwner(session, entity);
+      const owner = await readOwner(session, entity.trackingLabels[0]);
       if (owner) owners.set(entity, owner);
     }
     const dead = new Set([...owners.values()].filter(({ isDead }) => isDead).map(({ runId }) => runId));
@@ -54,7 +54,8 @@ async function existingTables(session: Session): Promise<Tables> {
   return { tool: tool !== null, lastRuns: lastRuns !== null, tracking: tracking !== null, log: log !== null };
 }
 
-interface FoundRun {
+/** A row of TB_R_SYNC_RUN; `summary` is absent where there is none that could be read. */
+export interface FoundRun {
   readonly record: RunRecord;
   readonly summary?: RunSummary;
 }
@@ -73,29 +74,45 @@ function parsedSummary(json: string | null): RunSummary | undefined {
   }
 }
 
-/** Runs in `dead` cannot say any more that they are not running. */
-async function readRuns(session: Session, limit: number, dead: ReadonlySet<string>): Promise<FoundRun[]> {
+const RUN_COLUMNS = 'RunId, StartedAt, FinishedAt, State, ExitCode, Host, ProcessId, Version, Arguments, Summary';
+
+/** The newest runs, newest first. Those in `dead` cannot say any more that they are not running. */
+export async function readRuns(session: Session, limit: number, dead: ReadonlySet<string>): Promise<FoundRun[]> {
   const { rows } = await session.query(
-    `SELECT TOP (@limit) RunId, StartedAt, FinishedAt, State, ExitCode, Host, ProcessId, Version, Arguments, Summary
-     FROM dbo.TB_R_SYNC_RUN ORDER BY StartedAt DESC, RunId`,
+    `SELECT TOP (@limit) ${RUN_COLUMNS} FROM dbo.TB_R_SYNC_RUN ORDER BY StartedAt DESC, RunId`,
     { limit: int(limit) },
   );
-  return rows.map(([runId, startedAt, finishedAt, state, exitCode, host, processId, version, commandLine, json]) => {
-    const summary = parsedSummary(json as string | null);
-    const record: RunRecord = {
-      runId: runId as string,
-      startedAt: startedAt as Date,
-      ...(finishedAt !== null && { finishedAt: finishedAt as Date }),
-      state: state === 'running' && dead.has(runId as string) ? 'aborted' : (state as RunState),
-      ...(exitCode !== null && { exitCode: exitCode as number }),
-      host: host as string,
-      processId: processId as number,
-      version: version as string,
-      arguments: commandLine as string,
-      ...(summary && { counts: sum(summary.entities.map(countsOf)) }),
-    };
-    return { record, ...(summary && { summary }) };
+  return rows.map((row) => foundRunOf(row, dead));
+}
+
+/** One of them. */
+export async function readRun(
+  session: Session,
+  runId: string,
+  dead: ReadonlySet<string>,
+): Promise<FoundRun | undefined> {
+  const { rows } = await session.query(`SELECT ${RUN_COLUMNS} FROM dbo.TB_R_SYNC_RUN WHERE RunId = @run`, {
+    run: guid(runId),
   });
+  return rows[0] && foundRunOf(rows[0], dead);
+}
+
+function foundRunOf(row: Row, dead: ReadonlySet<string>): FoundRun {
+  const [runId, startedAt, finishedAt, state, exitCode, host, processId, version, commandLine, json] = row;
+  const summary = parsedSummary(json as string | null);
+  const record: RunRecord = {
+    runId: runId as string,
+    startedAt: startedAt as Date,
+    ...(finishedAt !== null && { finishedAt: finishedAt as Date }),
+    state: state === 'running' && dead.has(runId as string) ? 'aborted' : (state as RunState),
+    ...(exitCode !== null && { exitCode: exitCode as number }),
+    host: host as string,
+    processId: processId as number,
+    version: version as string,
+    arguments: commandLine as string,
+    ...(summary && { counts: sum(summary.entities.map(countsOf)) }),
+  };
+  return { record, ...(summary && { summary }) };
 }
 
 async function readEntity(
@@ -216,8 +233,7 @@ interface Owner {
   readonly isDead: boolean;
 }
 
-async function readOwner(session: Session, entity: EntityIdentity): Promise<Owner | undefined> {
-  const [entityType] = entity.trackingLabels;
+async function readOwner(session: Session, entityType: string): Promise<Owner | undefined> {
   const named = async () => {
     const { rows } = await session.query(
       'SELECT OwnerRunId, LockedAt FROM dbo.TB_R_SYNC_ENTITY WHERE EntityType = @entityType AND OwnerRunId IS NOT NULL',
@@ -233,6 +249,19 @@ async function readOwner(session: Session, entity: EntityIdentity): Promise<Owne
   // It may have given the lock up since the first look; then it is named no more.
   const still = await named();
   return still && { ...still, isDead: still.runId === owner.runId };
+}
+
+/** The runs that hold some entity, as the table says, but not its lock: they have died. */
+export async function readDeadRuns(session: Session): Promise<ReadonlySet<string>> {
+  const { rows } = await session.query(
+    'SELECT EntityType FROM dbo.TB_R_SYNC_ENTITY WHERE OwnerRunId IS NOT NULL ORDER BY EntityType',
+  );
+  const dead = new Set<string>();
+  for (const [entityType] of rows) {
+    const owner = await readOwner(session, entityType as string);
+    if (owner?.isDead) dead.add(owner.runId);
+  }
+  return dead;
 }
 
 /** The newest run that came to this entity: by its summary, or, where it has none, by its batches and its lock. */

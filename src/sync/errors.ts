@@ -7,8 +7,8 @@
  * Stable codes, in the groups that exit-codes.ts knows: USAGE 64, CONFIG and SECRET 78, LOG_DATABASE and SOURCE (69 when
  * every entity fails so), LOCK_HELD (75 when every entity is locked). LOCK_LOST: the lock's connection was closed, or
  * another run has taken over. DESTINATION_REFUSED: an answer that no batch of the entity would change. OUTPUT_FAILED: what
- * a command prints could not be written. SCHEDULE_INEXACT: a scheduler cannot keep the schedule exactly. SCHEDULER_FAILED:
- * the scheduler's own program refused, or is not there.
+ * a command prints could not be written. LOG_FILE_UNREADABLE: the program's own log. SCHEDULE_INEXACT: a scheduler cannot
+ * keep the schedule exactly. SCHEDULER_FAILED: the scheduler's own program refused, or is not there.
  */
 export type ErrorCode =
   | 'USAGE'
@@ -30,6 +30,7 @@ export type ErrorCode =
   | 'LOCK_HELD'
   | 'LOCK_LOST'
   | 'OUTPUT_FAILED'
+  | 'LOG_FILE_UNREADABLE'
   | 'SCHEDULE_INEXACT'
   | 'SCHEDULER_FAILED';
 

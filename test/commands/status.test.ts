@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
+import { stripVTControlCharacters } from 'node:util';
+import stringWidth from 'string-width';
 import type { StatusDocument } from '../../src/report/status-json.ts';
 import type { EntitySummary, RunSummary } from '../../src/sync/ports.ts';
 import { emptyTally } from '../../src/sync/tally.ts';
+import { runInProcess } from '../fault/in-process.ts';
 import { assertMeetsSchema } from '../report/schema.ts';
 import { type Job, useJob } from '../support/job.ts';
 import { useSqlServer } from '../support/sqlserver.ts';
@@ -174,6 +177,24 @@ describe('status after runs', () => {
   it('a pipe gets colour where FORCE_COLOR asks for it', async () => {
     const { stdout } = await job.run(['status'], { env: { ...job.env, FORCE_COLOR: '1' } });
     assert.ok(stdout.includes('\u001b[31m'), stdout);
+  });
+
+  it('a terminal gets colour at its width, but none where NO_COLOR or TERM=dumb asks for none', async () => {
+    for (const [env, isColoured] of [
+      [{}, true],
+      [{ NO_COLOR: '1' }, false],
+      [{ TERM: 'dumb' }, false],
+    ] as const) {
+      for (const columns of [60, 80, 200]) {
+        const { stdout } = await runInProcess(['status'], {
+          cwd: job.folder,
+          env: { ...job.env, ...env },
+          columns,
+        });
+        assert.equal(stdout.includes('\u001b['), isColoured);
+        for (const line of stripVTControlCharacters(stdout).split('\n')) assert.ok(stringWidth(line) <= columns, line);
+      }
+    }
   });
 
   it('a real run that went well leaves no warning for its entity', async () => {

@@ -13,19 +13,25 @@ export interface InProcessOptions {
   readonly stdin?: NonNullable<Io['stdin']>;
   /** Whether stderr is a terminal. */
   readonly isTTY?: boolean;
+  /** The width of the terminal that stdout is; absent: it is none. */
+  readonly columns?: number;
+  /** Called with each text on stdout; false: nobody reads it any more. */
+  readonly onStdout?: (text: string) => boolean;
 }
 
 /** Runs `tamhr-sync` with these arguments to its end. Rejects where main() does, which it never should. */
 export async function runInProcess(
   args: readonly string[],
-  { cwd, env = {}, signals = new EventEmitter(), stdin, isTTY = false }: InProcessOptions,
+  { cwd, env = {}, signals = new EventEmitter(), stdin, isTTY = false, columns, onStdout }: InProcessOptions,
 ): Promise<CliResult> {
   const written = { stdout: '', stderr: '' };
   const stream = (name: keyof typeof written) => ({
-    isTTY: isTTY && name === 'stderr',
-    write(text: string, done?: () => void) {
-      written[name] += text;
-      done?.();
+    isTTY: name === 'stderr' ? isTTY : columns !== undefined,
+    ...(name === 'stdout' && columns !== undefined && { columns }),
+    write(text: string, done?: (error?: Error) => void) {
+      const isRead = name === 'stderr' || onStdout?.(text) !== false;
+      if (isRead) written[name] += text;
+      done?.(isRead ? undefined : Object.assign(new Error('nobody reads this'), { code: 'EPIPE' }));
     },
   });
   const io: Io = { stdout: stream('stdout'), stderr: stream('stderr'), env, cwd, signals, ...(stdin && { stdin }) };

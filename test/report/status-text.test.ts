@@ -14,23 +14,22 @@ const textOf = (history: History, columns: number, colour = false) =>
 
 describe('the screen that status prints', () => {
   for (const columns of [60, 80, 200]) {
-    it(`after an eventful night, ${columns} columns`, () =>
-      assertGolden(`status-eventful-${columns}`, textOf(EVENTFUL, columns)));
-  }
-  for (const columns of [60, 200]) {
-    it(`after quiet nights, ${columns} columns`, () => assertGolden(`status-quiet-${columns}`, textOf(QUIET, columns)));
-    it(`before the first run, ${columns} columns`, () =>
-      assertGolden(`status-never-run-${columns}`, textOf(NEVER_RUN, columns)));
-    it(`on what the old job left, ${columns} columns`, () =>
-      assertGolden(`status-old-job-${columns}`, textOf(OLD_JOB, columns)));
-  }
+    for (const [name, history, when] of [
+      ['eventful', EVENTFUL, 'after an eventful night'],
+      ['quiet', QUIET, 'after quiet nights'],
+      ['never-run', NEVER_RUN, 'before the first run'],
+      ['old-job', OLD_JOB, 'on what the old job left'],
+    ] as const) {
+      it(`${when}, ${columns} columns`, () => assertGolden(`status-${name}-${columns}`, textOf(history, columns)));
+    }
 
-  it('colour changes nothing but the colour', () => {
-    const coloured = textOf(EVENTFUL, 200, true);
-    assert.notEqual(coloured, textOf(EVENTFUL, 200));
-    const lines = (text: string) => text.split('\n').map((line) => line.trimEnd());
-    assert.deepEqual(lines(stripVTControlCharacters(coloured)), lines(textOf(EVENTFUL, 200)));
-  });
+    it(`colour changes nothing but the colour, ${columns} columns`, () => {
+      const coloured = textOf(EVENTFUL, columns, true);
+      assertGolden(`status-eventful-${columns}-colour`, coloured);
+      const lines = (text: string) => text.split('\n').map((line) => line.trimEnd());
+      assert.deepEqual(lines(stripVTControlCharacters(coloured)), lines(textOf(EVENTFUL, columns)));
+    });
+  }
 
   it('without a schedule times are in UTC and nothing is overdue', () => {
     const text = statusText(statusDocument(EVENTFUL, undefined, NOW), { columns: 80, colour: false });

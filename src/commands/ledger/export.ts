@@ -5,16 +5,13 @@ import { dirname, join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { CommandContext } from '../context.ts';
 import { entityOption } from '../entities.ts';
-import { isUnread, outputFailed, writeOut } from '../output.ts';
+import { isUnread, outputFailed, type Write, writeOut } from '../output.ts';
 import { type LedgerAccess, type LedgerOptions, withLedger } from './access.ts';
 
 interface ExportCommandOptions extends Pick<LedgerOptions, 'entity'> {
   readonly format: 'ndjson' | 'csv';
   readonly output?: string;
 }
-
-/** Takes text, and resolves when more may come; false: nobody reads any more. */
-type Write = (text: string) => Promise<boolean>;
 
 /** Adds the command. It ends with 0, also where the reader goes away, and with 1 where the output cannot be written. */
 export function register(ledger: Command, context: CommandContext): void {
