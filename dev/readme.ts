@@ -61,20 +61,28 @@ function rowsOf(schema: Schema, path: string, isEntity: boolean): string[][] {
     const type = variant.properties?.type?.const;
     return type === undefined ? [] : variantRows(variant, path, String(type));
   });
-  const items = schema.items?.properties ? rowsOf(schema.items, `${path}[]`, false) : [];
+  // What several variants have alike stands with the first of them.
+  const told = new Set<string>();
+  const once = variants.filter((row) => !told.has(row.join('|')) && told.add(row.join('|')));
+  const items = schema.items?.properties || schema.items?.oneOf ? rowsOf(schema.items, `${path}[]`, false) : [];
   const further = typeof schema.additionalProperties === 'object' && schema.additionalProperties.properties;
   const named = further ? rowsOf(schema.additionalProperties as Schema, `${path}.NAME`, false) : [];
-  return [...own, ...variants, ...items, ...named];
+  return [...own, ...once, ...items, ...named];
 }
 
-/** The keys of one way to authenticate, `type` first. */
+/** The keys of one way to authenticate, or of one kind of notification, `type` first. */
 function variantRows(variant: Schema, path: string, type: string): string[][] {
   return Object.entries(variant.properties ?? {}).map(([name, child]) => [
     `\`${path}.${name}\``,
     name === 'type' ? code(type) : kindOf(child),
-    name === 'type' ? '' : `required for ${code(type)}`,
+    name === 'type' ? '' : fallbackOf(variant, name, child, type),
     child.description ?? '',
   ]);
+}
+
+function fallbackOf({ required }: Schema, name: string, child: Schema, type: string): string {
+  if (required?.includes(name)) return `required for ${code(type)}`;
+  return child.default === undefined ? '' : code(child.default);
 }
 
 function kindOf({ type, enum: values, items, properties, additionalProperties }: Schema): string {

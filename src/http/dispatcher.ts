@@ -9,6 +9,9 @@ export interface Endpoint extends Omit<DestinationConfig, 'method'> {
   readonly method: DestinationConfig['method'] | DeletedConfig['method'];
 }
 
+/** As much of an endpoint as the way there needs. */
+type Way = Pick<Endpoint, 'url' | 'tls' | 'proxy' | 'timeoutMs' | 'concurrency' | 'batchSize'>;
+
 /** An answer that is longer is not read to its end, unless it tells of rows. */
 export const MAX_ANSWER_BYTES = 1024 * 1024;
 
@@ -16,7 +19,7 @@ export const MAX_ANSWER_BYTES = 1024 * 1024;
 const MAX_BYTES_PER_ROW = 1024;
 
 /** An answer that tells of rows is read so far: there is space for all of them. */
-export function maxReportBytes({ batchSize }: Endpoint): number {
+export function maxReportBytes({ batchSize }: Pick<Endpoint, 'batchSize'>): number {
   return Math.max(MAX_ANSWER_BYTES, batchSize * MAX_BYTES_PER_ROW);
 }
 
@@ -34,7 +37,7 @@ type Connector = buildConnector.connector;
  *
  * Where the proxy itself cannot be reached, the error's code begins with UND_ERR_PRX, and why is its cause.
  */
-export async function openDispatcher(config: Endpoint): Promise<Dispatcher> {
+export async function openDispatcher(config: Way): Promise<Dispatcher> {
   const { buildConnector, EnvHttpProxyAgent, errors, Pool } = await import('undici');
   const { url, proxy } = config;
   const tls = { ...config.tls, allowH2: false };
