@@ -12,6 +12,8 @@ export async function replaceFile(path: string, text: string): Promise<void> {
   try {
     const file = await open(temporary, 'wx', 0o644);
     try {
+      // Whatever the umask: it is read under other users.
+      await file.chmod(0o644);
       await file.writeFile(text);
       await file.sync();
     } finally {

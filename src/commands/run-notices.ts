@@ -29,10 +29,13 @@ export interface RunNoticesOptions {
   readonly signal: AbortSignal;
 }
 
+/** As much of the configuration as is needed. */
+type Told = Pick<Config, 'notifications' | 'metrics' | 'schedule' | 'entities'>;
+
 type How = Pick<RunEnd, 'exitCode' | 'summary' | 'error'>;
 
 /** Begins to tell of a run: sends the pings of its start, which do not hold it up. */
-export function openRunNotices(config: Config, options: RunNoticesOptions): RunNotices {
+export function openRunNotices(config: Told, options: RunNoticesOptions): RunNotices {
   const { runId, log, redact } = options;
   const startedAt = new Date();
   const batchErrors = new Map<string, string>();
@@ -143,7 +146,7 @@ async function ping(
   );
 }
 
-async function writeMetrics({ metrics, entities }: Config, end: RunEnd, log: Pick<Log, 'warn'>): Promise<void> {
+async function writeMetrics({ metrics, entities }: Told, end: RunEnd, log: Pick<Log, 'warn'>): Promise<void> {
   if (metrics === undefined) return;
   try {
     const { metricsText } = await import('../report/metrics.ts');

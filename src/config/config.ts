@@ -10,7 +10,7 @@ import { Draft } from './draft.ts';
 import { checkConnectionName, checkEntities, readEntity } from './entities.ts';
 import { checkTimeZone } from './fields.ts';
 import { displayPath, findConfigFile, readConfigFile } from './file.ts';
-import { checkNotifications, readNotification } from './notifications.ts';
+import { checkNotifications, insecureNotificationWarnings, readNotification } from './notifications.ts';
 import { formatPath, type Path, type Problem } from './problem.ts';
 import { isLoopback } from './proxy.ts';
 import { type Resolved, resolveReferences } from './references.ts';
@@ -112,6 +112,7 @@ export async function loadConfig({ file, cwd, env, secretsFile }: ConfigOrigin):
       ...(secrets?.warnings ?? []),
       ...tls.warnings,
       ...insecureWarnings(entities.filter((entity) => isEnabled(entity.name))),
+      ...insecureNotificationWarnings(notifications),
       ...tlsWarnings(connections.map(({ settings }) => settings)),
       ...connections.flatMap(({ settings, warnings }) =>
         warnings.map((text) => `connection ${settings.name}: ${text}`),

@@ -85,7 +85,17 @@ function checkEmail(draft: Draft, path: Path, raw: Extract<RawNotification, { ty
   }
 }
 
-/** Every TLS setting of notifications, for redaction: private keys and their passphrases. */
+/** A warning for each notification that everyone on the way can read. */
+export function insecureNotificationWarnings(notifications: readonly Notification[]): string[] {
+  return notifications.flatMap((notification, index) => {
+    const url = notification.type === 'email' ? { hostname: notification.host } : new URL(notification.url);
+    const isOpen =
+      notification.type === 'email' ? notification.encryption === 'none' : !/^https:/i.test(notification.url);
+    return isOpen && !isLoopback(url) ? [`notifications[${index}] (${notification.type}): sent without TLS`] : [];
+  });
+}
+
+/** Every secret of notifications: URLs and the tokens in them, passwords, private keys and their passphrases. */
 export function secretsOfNotifications(notifications: readonly Notification[]): string[] {
   return notifications.flatMap((notification) => [
     ...secretsOfTls(notification.tls),

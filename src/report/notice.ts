@@ -3,7 +3,7 @@ import { EXIT_CODES } from '../sync/exit-codes.ts';
 import type { EntitySummary, RunSummary } from '../sync/ports.ts';
 import { formatCount, formatDuration, formatQuantity, timeFormatter } from './format.ts';
 import { type Note, notesOf } from './summary.ts';
-import { cut, printable } from './terminal-text.ts';
+import { printable } from './terminal-text.ts';
 
 /** How a run ended. */
 export interface RunEnd {
@@ -34,35 +34,36 @@ export interface Notice {
   readonly run: string;
 }
 
-/** Further notes are counted only: chats cut long messages off, at a place of their own. */
-const MAX_NOTES = 12;
-const MAX_ENTITIES = 40;
+/**
+ * More is counted only, so that the longest message is below what the strictest chat takes: 28 KB.
+ * https://learn.microsoft.com/microsoftteams/limits-specifications-teams
+ */
+const MAX_NOTES = 10;
+const MAX_ENTITIES = 30;
 
-/** Columns of one text. */
-const LONGEST_TEXT = 600;
+/** Characters of one text. */
+const LONGEST_TEXT = 400;
 
 /** The notice of a run. Times are shown in `timeZone` (IANA); `redact` takes secrets out of a text. */
 export function noticeOf(end: RunEnd, timeZone: string, redact: (text: string) => string): Notice {
   const { runId, host, startedAt, durationMs, exitCode, summary } = end;
-  const clean = (text: string) => cut(printable(redact(text)), LONGEST_TEXT);
-  const lines = (summary?.entities ?? []).map(entityLine);
-  const notes = allNotes(end).map(({ text, hint }) => ({
-    text: clean(text),
-    ...(hint !== undefined && { hint: clean(hint) }),
+  const clean = (text: string) => {
+    const line = printable(redact(text));
+    return line.length <= LONGEST_TEXT ? line : `${line.slice(0, LONGEST_TEXT - 1).toWellFormed()}…`;
+  };
+  const lines = limited((summary?.entities ?? []).map(entityLine), MAX_ENTITIES, (more) => {
+    return `${formatQuantity(more, 'more entity', 'more entities')}.`;
+  });
+  const notes = limited<Note>(allNotes(end), MAX_NOTES, (more) => ({
+    text: `${formatQuantity(more, 'more note', 'more notes')}: tamhr-sync status.`,
   }));
   const started = timeFormatter(timeZone)(startedAt.toISOString());
   return {
     isFailure: exitCode !== 0,
     title: clean(`tamhr-sync on ${host}: ${exitCode === 0 ? 'done' : `exit code ${exitCode}`}`),
     meaning: EXIT_CODES[exitCode] ?? 'unknown',
-    entities: limited(
-      lines.map(clean),
-      MAX_ENTITIES,
-      (more) => `${formatQuantity(more, 'more entity', 'more entities')}.`,
-    ),
-    notes: limited(notes, MAX_NOTES, (more) => ({
-      text: `${formatQuantity(more, 'more note', 'more notes')}: tamhr-sync status.`,
-    })),
+    entities: lines.map(clean),
+    notes: notes.map(({ text, hint }) => ({ text: clean(text), ...(hint !== undefined && { hint: clean(hint) }) })),
     run: `Run ${runId}, started ${started}, took ${formatDuration(durationMs)}.`,
   };
 }

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { chmod } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
+import { loadConfig } from '../../src/config/config.ts';
 import { effectiveConfig } from '../../src/config/print.ts';
 import { validate } from '../../src/config/validate.ts';
-import { load, problemsOf, smallConfig } from './fixture.ts';
+import { ENV as BASE, directoryWith, load, problemsOf, smallConfig } from './fixture.ts';
 
 const HOOK = 'https://hooks.example/services/T000/B000/aVeryLongTokenOfTheHook';
 const CHECK = 'https://hc.example/ping/0b8f6f5c-5d0e-4d1c-8b9a-5a1f2c3d4e5f';
@@ -65,14 +67,21 @@ describe('notifications', () => {
   });
 
   test('warn of secrets that stand in the file itself, where others can read it', async (t) => {
-    const { chmod } = await import('node:fs/promises');
-    const { directoryWith, ENV: BASE } = await import('./fixture.ts');
-    const { loadConfig } = await import('../../src/config/config.ts');
     const tree = withNotifications({ ...WEBHOOK, url: HOOK }, PING, { ...EMAIL, user: 'sync', password: 'clear-one' });
     const cwd = await directoryWith(t, { 'sync.config.json': JSON.stringify(tree) });
     await chmod(join(cwd, 'sync.config.json'), 0o644);
     const { warnings } = await loadConfig({ cwd, env: { ...BASE, ...ENV } });
     assert.match(warnings.join('\n'), /secrets in clear \(notifications\[0\]\.url, notifications\[2\]\.password\)/);
+  });
+
+  test('warn where everyone on the way can read them', async (t) => {
+    const open = { type: 'ping', url: 'http://hc.example/x', allowInsecure: true };
+    const mails = ['mail.example', '127.0.0.1'].map((host) => ({ ...EMAIL, host, encryption: 'none' }));
+    const { warnings } = await load(t, withNotifications(WEBHOOK, open, ...mails), { env: ENV });
+    assert.deepEqual(
+      warnings.filter((warning) => warning.startsWith('notifications')),
+      ['notifications[1] (ping): sent without TLS', 'notifications[2] (email): sent without TLS'],
+    );
   });
 
   test('are printed without URL and password, in a form that the schema takes', async (t) => {

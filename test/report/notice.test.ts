@@ -77,8 +77,8 @@ describe('a notice of a run', () => {
   it('of very many entities and notes names the first, and counts the others', () => {
     const entities = Array.from({ length: 100 }, (_, index) => entityEnd(`E${index}`, { refused: 1 }));
     const { entities: lines, notes } = notice(runEnd(1, {}, ...entities));
-    assert.deepEqual([lines.length, lines.at(-1)], [41, '60 more entities.']);
-    assert.deepEqual([notes.length, notes.at(-1)?.text], [13, '88 more notes: tamhr-sync status.']);
+    assert.deepEqual([lines.length, lines.at(-1)], [31, '70 more entities.']);
+    assert.deepEqual([notes.length, notes.at(-1)?.text], [11, '90 more notes: tamhr-sync status.']);
   });
 });
 
@@ -115,6 +115,14 @@ describe('a notice for a chat', () => {
     assert.ok(runs.some((run: { text: string }) => run.text.includes('[x](http://evil.example) **b** & c')));
     const good = message('teams', runEnd(0, {}, entityEnd('Users'))).attachments[0].content.body[0];
     assert.equal(good.inlines[0].color, 'Good');
+  });
+
+  it('is never longer than a chat takes', () => {
+    const long = 'x'.repeat(1000);
+    const error = { code: 'SOURCE_MISSING', message: long, hint: long };
+    const entities = Array.from({ length: 100 }, () => entityEnd('E'.repeat(100), { state: 'failed', error }));
+    const text = webhookMessage(notice(runEnd(2, {}, ...entities)), 'teams');
+    assert.ok(text.length < 28_000, `${text.length} characters`);
   });
 
   it('of a MessageCard has its facts, with Markdown off', () => {
