@@ -10,6 +10,7 @@ import { VERSION } from '../version.ts';
 import type { CommandContext } from './context.ts';
 import { entityOption, selectEntities } from './entities.ts';
 import { positiveInteger } from './positive-integer.ts';
+import { openRunNotices } from './run-notices.ts';
 import type { RunOutput } from './run-output.ts';
 import { watchSignals } from './signals.ts';
 
@@ -76,10 +77,16 @@ export async function runConfigured(
     abort: signals.abort,
     onRepeat: (message) => log.warn(message),
   });
+  const runId = randomUUID();
+  // A plan and a dry run are looked at by whoever asked for them.
+  const notices =
+    request.dryRun === true
+      ? undefined
+      : openRunNotices(config, { runId, log, redact: redactor.redact, signal: signals.abort });
   try {
-    return await run(
+    const summary = await run(
       {
-        runId: randomUUID(),
+        runId,
         host: hostname(),
         processId: process.pid,
         version: VERSION,
@@ -90,7 +97,7 @@ export async function runConfigured(
         logDatabase: server.logDatabase,
         source: (entity) => server.source(entity, entity.source.columns ?? columnsOf(entity.map)),
         destination: (entity) => createEntityDestination(entity, { version: VERSION, redact: redactor.redact }),
-        observer,
+        observer: notices?.watching(observer) ?? observer,
       },
       {
         ...until,
@@ -106,10 +113,14 @@ export async function runConfigured(
         abort: signals.abort,
         ...(request.limit !== undefined && { limit: request.limit }),
       },
-    );
+    ).finally(() => server.close());
+    await notices?.ended(summary);
+    return summary;
+  } catch (error) {
+    await notices?.failed(error);
+    throw error;
   } finally {
     signals.dispose();
-    await server.close();
     await close();
   }
 }

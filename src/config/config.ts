@@ -4,11 +4,13 @@ import { nextDue } from '../schedule/due.ts';
 import type { ConnectionSettings } from '../sync/connection.ts';
 import type { Entity } from '../sync/entity.ts';
 import { SyncError } from '../sync/errors.ts';
+import type { Notification } from '../sync/notification.ts';
 import { readConnection } from './connection.ts';
 import { Draft } from './draft.ts';
 import { checkConnectionName, checkEntities, readEntity } from './entities.ts';
 import { checkTimeZone } from './fields.ts';
 import { displayPath, findConfigFile, readConfigFile } from './file.ts';
+import { checkNotifications, insecureNotificationWarnings, readNotification } from './notifications.ts';
 import { formatPath, type Path, type Problem } from './problem.ts';
 import { isLoopback } from './proxy.ts';
 import { type Resolved, resolveReferences } from './references.ts';
@@ -39,6 +41,10 @@ export interface Config {
     /** `path` is absolute; `maxFiles` counts the current one too. */
     readonly file?: { readonly path: string; readonly maxFileBytes: number; readonly maxFiles: number };
   };
+  /** Who is told of runs, in order. */
+  readonly notifications: readonly Notification[];
+  /** Where figures of the last run go: `file` is absolute. */
+  readonly metrics?: { readonly file: string };
   /** One sentence each, without secrets. */
   readonly warnings: readonly string[];
   /** Those of `warnings` that are about files which others can read. */
@@ -81,6 +87,8 @@ export async function loadConfig({ file, cwd, env, secretsFile }: ConfigOrigin):
   checkConnectionName(draft, ['log', 'connection']);
   checkSchedule(draft);
   checkEntities(draft, variable);
+  checkNotifications(draft, variable);
+  checkMetrics(draft);
   const tls = await readTls(draft, tlsPaths(draft), directory);
   if (draft.problems.length > 0) throw invalid(name, draft.problems, resolved);
 
@@ -88,6 +96,9 @@ export async function loadConfig({ file, cwd, env, secretsFile }: ConfigOrigin):
   const timeZone = sound.schedule?.timeZone ?? DEFAULTS.timeZone;
   const entities = sound.entities.map((entity) =>
     readEntity(entity, sound.destination ?? {}, { timeZone, variable, tls: tls.settings }),
+  );
+  const notifications = (sound.notifications ?? []).map((notification) =>
+    readNotification(notification, { variable, tls: tls.settings }),
   );
   const isEnabled = (name: string) => sound.entities.find((entity) => entity.name === name)?.enabled ?? true;
   const fileWarnings = [
@@ -104,10 +115,13 @@ export async function loadConfig({ file, cwd, env, secretsFile }: ConfigOrigin):
     ...(sound.schedule !== undefined && { schedule: { ...sound.schedule, timeZone } }),
     run: { ...DEFAULTS.run, ...sound.run },
     logging: readLogging(sound, directory),
+    notifications,
+    ...(sound.metrics !== undefined && { metrics: { file: resolve(directory, sound.metrics.file) } }),
     warnings: [
       ...ignored.map((other) => `${other} is not read, since ${name} is`),
       ...fileWarnings,
       ...insecureWarnings(entities.filter((entity) => isEnabled(entity.name))),
+      ...insecureNotificationWarnings(notifications),
       ...tlsWarnings(connections.map(({ settings }) => settings)),
       ...connections.flatMap(({ settings, warnings }) =>
         warnings.map((text) => `connection ${settings.name}: ${text}`),
@@ -119,6 +133,7 @@ export async function loadConfig({ file, cwd, env, secretsFile }: ConfigOrigin):
     secrets: secretsOf(
       connections.map(({ settings }) => settings),
       entities,
+      notifications,
       resolved.references,
     ),
   };
@@ -134,9 +149,13 @@ function isSame(one: Path, other: Path): boolean {
   return formatPath(one) === formatPath(other);
 }
 
-/** Where TLS of a destination may stand. */
+/** Where TLS of a destination or notification may stand. */
 function tlsPaths(draft: Draft): Path[] {
-  return [['destination', 'tls'], ...draft.children(['entities']).map((entity) => [...entity, 'destination', 'tls'])];
+  return [
+    ['destination', 'tls'],
+    ...draft.children(['entities']).map((entity) => [...entity, 'destination', 'tls']),
+    ...draft.children(['notifications']).map((notification) => [...notification, 'tls']),
+  ];
 }
 
 /** The connections that are sound; reports what is wrong with the others. */
@@ -166,6 +185,14 @@ function checkSchedule(draft: Draft): void {
       `found ${draft.show(path)}, expected five fields such as "0 3 * * *" (minute hour day month weekday)`,
     );
   }
+}
+
+/** node_exporter and windows_exporter read no other names. */
+function checkMetrics(draft: Draft): void {
+  const path = ['metrics', 'file'];
+  const file = draft.get<string>(path);
+  if (file === undefined || file.endsWith('.prom')) return;
+  draft.report(path, `found ${draft.show(path)}, expected a file name that ends with .prom`);
 }
 
 function readLogging({ logging = {} }: RawConfig, directory: string): Config['logging'] {

@@ -259,19 +259,23 @@ function checkEncryption(
 const PROXY_FORM =
   'expected http://host:port or https://host:port, with user:password@ before the host where it asks for them';
 
-function checkConfiguredProxy(draft: Draft, path: Path): void {
+/** Reports a proxy, standing at `path`, that is none. */
+export function checkConfiguredProxy(draft: Draft, path: Path): void {
   const proxy = draft.get<string>(path);
   if (proxy && parseProxy(proxy) === undefined) draft.report(path, `found no URL of a proxy, ${PROXY_FORM}`);
 }
 
 function checkEnvironmentProxy(draft: Draft, destination: Path, url: URL, variable: Variable): void {
   if (inherited(draft, destination, 'proxy') !== undefined) return;
+  const problem = environmentProxyProblem(url, variable);
+  if (problem !== undefined) draft.report(['destination', 'proxy'], problem);
+}
+
+/** What is wrong with the proxy that the environment names for `url`; undefined where nothing is. */
+export function environmentProxyProblem(url: URL, variable: Variable): string | undefined {
   const found = proxyFromEnvironment(url, variable);
-  if (found === undefined || parseProxy(found.value) !== undefined) return;
-  draft.report(
-    ['destination', 'proxy'],
-    `${found.name} of the environment is no URL of a proxy, ${PROXY_FORM}; "proxy": "" uses none`,
-  );
+  if (found === undefined || parseProxy(found.value) !== undefined) return undefined;
+  return `${found.name} of the environment is no URL of a proxy, ${PROXY_FORM}; "proxy": "" uses none`;
 }
 
 /** Reports a first wait above the longest one, where the destination itself sets one of the two. */

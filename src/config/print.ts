@@ -1,6 +1,7 @@
 /** The effective configuration as a configuration file would hold it, secrets masked. */
 import type { ConnectionSettings } from '../sync/connection.ts';
 import type { Auth, DestinationTls, DetectionConfig, Entity } from '../sync/entity.ts';
+import type { Notification } from '../sync/notification.ts';
 import type { Config } from './config.ts';
 import { isSecretName } from './secrets.ts';
 
@@ -25,8 +26,23 @@ export function effectiveConfig(config: Config): unknown {
     },
     ...(config.schedule !== undefined && { schedule: config.schedule }),
     run: config.run,
+    ...(config.notifications.length > 0 && { notifications: config.notifications.map(maskedNotification) }),
+    ...(config.metrics !== undefined && { metrics: config.metrics }),
     entities: config.entities.map(maskedEntity),
   };
+}
+
+/** Of a URL all but the host is secret. */
+function maskedNotification(notification: Notification) {
+  const { tls, ...rest } = notification;
+  const maskedTlsOrNone = tls === undefined ? {} : { tls: maskedTls(tls) };
+  if (rest.type === 'email') {
+    const { login, ...email } = rest;
+    return { ...email, ...(login !== undefined && { user: login.user, password: MASK }), ...maskedTlsOrNone };
+  }
+  const { proxy, url, ...http } = rest;
+  const usedProxy = proxy === undefined ? { proxy: '' } : { proxy: maskedUrl(proxy.url), noProxy: proxy.noProxy };
+  return { ...http, url: `${new URL(url).origin}/${MASK}`, ...usedProxy, ...maskedTlsOrNone };
 }
 
 function maskedConnection({ name: _, login, ...settings }: ConnectionSettings) {

@@ -5,7 +5,7 @@ import type { DestinationConfig } from '../sync/entity.ts';
 export type Variable = (name: string) => string | undefined;
 
 /** Whether a URL leads to this machine: 127.0.0.0/8, ::1 or localhost. */
-export function isLoopback({ hostname }: URL): boolean {
+export function isLoopback({ hostname }: Pick<URL, 'hostname'>): boolean {
   return /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
 }
 

@@ -54,20 +54,28 @@ function keysOf(schema: Schema, path: string, isEntity: boolean): ConfigKey[] {
     const type = variant.properties?.type?.const;
     return type === undefined ? [] : variantKeys(variant, path, String(type));
   });
-  const items = schema.items?.properties ? keysOf(schema.items, `${path}[]`, false) : [];
+  // What several variants have alike stands with the first of them.
+  const told = new Set<string>();
+  const once = variants.filter((key) => !told.has(JSON.stringify(key)) && told.add(JSON.stringify(key)));
+  const items = schema.items?.properties || schema.items?.oneOf ? keysOf(schema.items, `${path}[]`, false) : [];
   const further = typeof schema.additionalProperties === 'object' && schema.additionalProperties.properties;
   const named = further ? keysOf(schema.additionalProperties as Schema, `${path}.NAME`, false) : [];
-  return [...own, ...variants, ...items, ...named];
+  return [...own, ...once, ...items, ...named];
 }
 
-/** The keys of one way to authenticate, `type` first. */
+/** The keys of one way to authenticate, or of one kind of notification, `type` first. */
 function variantKeys(variant: Schema, path: string, type: string): ConfigKey[] {
   return Object.entries(variant.properties ?? {}).map(([name, child]) => ({
     key: `${path}.${name}`,
     value: name === 'type' ? code(type) : kindOf(child),
-    fallback: name === 'type' ? '' : `required for ${code(type)}`,
+    fallback: name === 'type' ? '' : fallbackOf(variant, name, child, type),
     meaning: child.description ?? '',
   }));
+}
+
+function fallbackOf({ required }: Schema, name: string, child: Schema, type: string): string {
+  if (required?.includes(name)) return `required for ${code(type)}`;
+  return child.default === undefined ? '' : code(child.default);
 }
 
 function kindOf({ type, enum: values, items, properties, additionalProperties }: Schema): string {

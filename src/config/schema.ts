@@ -38,6 +38,7 @@ export const DEFAULTS = {
   reconcileEvery: 7,
   maxDeletePercent: 10,
   run: { maxRetries: 100 },
+  notifications: { on: 'failure', timeoutMs: 10_000, format: 'slack', encryption: 'starttls' },
 } as const;
 
 /** Where neither port nor instance is given. */
@@ -468,6 +469,112 @@ const entity = {
   },
 } as const;
 
+/** What stands in each kind of notification. */
+const notification = {
+  on: {
+    enum: ['failure', 'always'],
+    default: DEFAULTS.notifications.on,
+    description: 'Of which runs: those that end with another exit code than 0, or all.',
+  },
+  timeoutMs: {
+    ...milliseconds,
+    default: DEFAULTS.notifications.timeoutMs,
+    description: 'Time for all of it, in milliseconds.',
+  },
+  tls: { ...tls, description: 'TLS, with the keys of destination.tls.' },
+} as const;
+
+/** What stands in each kind of notification by HTTP. */
+const httpNotification = {
+  ...notification,
+  url: { ...text, description: 'Where it is sent. Whoever knows it can write there, so it is a secret: ${env:NAME}.' },
+  allowInsecure: { type: 'boolean', default: false, description: 'Allow http:// to another machine.' },
+  proxy: { ...destination.proxy },
+  noProxy: { ...destination.noProxy },
+} as const;
+
+const notifications = {
+  description: 'Who is told of runs. One that fails is a warning in the log and changes no exit code.',
+  type: 'array',
+  items: {
+    type: 'object',
+    discriminator: { propertyName: 'type' },
+    oneOf: [
+      {
+        additionalProperties: false,
+        required: ['type', 'url'],
+        properties: {
+          type: { const: 'webhook', description: 'A message to a chat.' },
+          ...httpNotification,
+          format: {
+            enum: ['slack', 'teams', 'messageCard'],
+            default: DEFAULTS.notifications.format,
+            description:
+              'slack: {"text": …}, also for Mattermost; teams: an Adaptive Card for a Teams workflow; messageCard: for an old Teams connector.',
+          },
+        },
+      },
+      {
+        additionalProperties: false,
+        required: ['type', 'host', 'from', 'to'],
+        dependencies: { user: ['password'], password: ['user'] },
+        properties: {
+          type: { const: 'email', description: 'An e-mail.' },
+          ...notification,
+          host: { ...text, description: 'The mail server (SMTP).' },
+          port: {
+            type: 'integer',
+            minimum: 1,
+            maximum: 65_535,
+            description: 'Its port. Default: 587 for starttls, 465 for tls, 25 for none.',
+          },
+          encryption: {
+            enum: ['starttls', 'tls', 'none'],
+            default: DEFAULTS.notifications.encryption,
+            description: 'starttls: nothing is sent unless the server turns TLS on; tls: TLS from the first byte.',
+          },
+          user: { ...text, description: 'User, where the server asks for a login.' },
+          password: { ...text, description: 'Its password.' },
+          from: { ...text, description: 'Address of the sender, such as HR sync <sync@example.com>.' },
+          to: {
+            type: ['string', 'array'],
+            minLength: 1,
+            items: text,
+            minItems: 1,
+            uniqueItems: true,
+            description: 'Address of the recipient, or several.',
+          },
+        },
+      },
+      {
+        additionalProperties: false,
+        required: ['type', 'url'],
+        properties: {
+          type: {
+            const: 'ping',
+            description:
+              'A ping as healthchecks.io takes it: URL/start, then URL/EXIT-CODE, both with the run id as rid.',
+          },
+          ...httpNotification,
+          on: {
+            ...notification.on,
+            default: 'always',
+            description: 'always: at the start and the end of each run; failure: at the end of those that fail.',
+          },
+        },
+      },
+    ],
+  },
+} as const;
+
+const metrics = {
+  description: 'Figures of the last run for Prometheus, as node_exporter and windows_exporter read them from a file.',
+  type: 'object',
+  additionalProperties: false,
+  required: ['file'],
+  properties: { file: { ...text, description: 'The file, replaced after each run; its name must end with .prom.' } },
+} as const;
+
 /** The JSON Schema of the configuration file. */
 export const CONFIG_SCHEMA = {
   $schema: 'http://json-schema.org/draft-07/schema#',
@@ -546,6 +653,8 @@ export const CONFIG_SCHEMA = {
         },
       },
     },
+    notifications,
+    metrics,
     destination: {
       description: 'What the destinations of all entities share; each may override anything of it.',
       type: 'object',
@@ -689,6 +798,35 @@ export interface RawEntity {
   readonly map?: RawMap;
 }
 
+/** What notifications by HTTP have in the file. */
+interface RawHttpNotification extends RawSharedNotification {
+  readonly url: string;
+  readonly allowInsecure?: boolean;
+  readonly proxy?: string;
+  readonly noProxy?: string;
+}
+
+interface RawSharedNotification {
+  readonly on?: 'failure' | 'always';
+  readonly timeoutMs?: number;
+  readonly tls?: RawTls;
+}
+
+/** A notification in the file. */
+export type RawNotification =
+  | (RawHttpNotification & { readonly type: 'webhook'; readonly format?: 'slack' | 'teams' | 'messageCard' })
+  | (RawHttpNotification & { readonly type: 'ping' })
+  | (RawSharedNotification & {
+      readonly type: 'email';
+      readonly host: string;
+      readonly port?: number;
+      readonly encryption?: 'starttls' | 'tls' | 'none';
+      readonly user?: string;
+      readonly password?: string;
+      readonly from: string;
+      readonly to: string | readonly string[];
+    });
+
 /** The file, once it meets CONFIG_SCHEMA. */
 export interface RawConfig {
   readonly connections: Readonly<Record<string, string | RawConnection>>;
@@ -702,6 +840,8 @@ export interface RawConfig {
   };
   readonly schedule?: { readonly cron: string; readonly timeZone?: string };
   readonly run?: { readonly maxDurationMinutes?: number; readonly maxRetries?: number };
+  readonly notifications?: readonly RawNotification[];
+  readonly metrics?: { readonly file: string };
   readonly destination?: RawDestination;
   readonly entities: readonly RawEntity[];
 }

@@ -1,12 +1,14 @@
 /** Which values of a loaded configuration are secret, and which secrets stand in the file itself. */
 import type { ConnectionSettings } from '../sync/connection.ts';
 import type { Auth, Entity } from '../sync/entity.ts';
+import type { Notification } from '../sync/notification.ts';
 import { hasClearPassword } from './connection.ts';
 import { KEY_PLACE } from './destinations.ts';
+import { openValuesOf, secretsOfNotifications } from './notifications.ts';
 import { isPem } from './pem.ts';
 import { formatPath, type Path } from './problem.ts';
 import { hasReference, type ResolvedReference } from './references.ts';
-import type { RawConfig } from './schema.ts';
+import type { RawConfig, RawDestination } from './schema.ts';
 
 /** Whether the value of a header or query parameter is taken for a secret, by its name. */
 export function isSecretName(name: string): boolean {
@@ -14,12 +16,19 @@ export function isSecretName(name: string): boolean {
 }
 
 /** Where a reference may bring in a secret; elsewhere (a table's name, a schedule) it brings in a name. */
-const SECRET_PLACES: readonly (string | number)[] = ['connections', 'destination', 'map', 'where', 'query'];
+const SECRET_PLACES: readonly (string | number)[] = [
+  'connections',
+  'destination',
+  'map',
+  'where',
+  'query',
+  'notifications',
+];
 
 /** Whether a value that stands at this path in the file itself may stand in a message. */
 export function mayShow(path: Path): boolean {
   return !path.some((key) =>
-    ['connections', 'auth', 'headers', 'url', 'baseUrl', 'tls', 'proxy'].includes(String(key)),
+    ['connections', 'auth', 'headers', 'url', 'baseUrl', 'tls', 'proxy', 'password'].includes(String(key)),
   );
 }
 
@@ -30,6 +39,7 @@ export function mayShow(path: Path): boolean {
 export function secretsOf(
   connections: readonly ConnectionSettings[],
   entities: readonly Entity[],
+  notifications: readonly Notification[],
   references: readonly ResolvedReference[],
 ): string[] {
   const urls = entities.flatMap(urlsOf);
@@ -44,13 +54,16 @@ export function secretsOf(
       appName,
     ]),
     ...[...urls, ...proxies].flatMap((url) => [url.host, url.hostname, url.username]),
+    ...openValuesOf(notifications),
   ]);
   const openUrls = [...urls, ...proxies.filter(({ password }) => password === '')];
-  const isOpen = (value: string) =>
-    open.has(value) || openUrls.some(({ href }) => URL.canParse(value) && href.startsWith(value));
+  const isOpen = ({ path, value }: ResolvedReference) =>
+    open.has(value) ||
+    // Of a notification the whole URL is the secret.
+    (path[0] !== 'notifications' && openUrls.some(({ href }) => URL.canParse(value) && href.startsWith(value)));
   const secrets = [
     ...references
-      .filter(({ path, value }) => path.some((key) => SECRET_PLACES.includes(key)) && !isOpen(value))
+      .filter((reference) => reference.path.some((key) => SECRET_PLACES.includes(key)) && !isOpen(reference))
       .map(({ value }) => value),
     ...connections.map(({ login }) => login.password),
     ...entities.flatMap(({ destination }) => [
@@ -61,6 +74,7 @@ export function secretsOf(
     // What stands around the place of a key is the same in every call.
     ...urls.flatMap((url) => secretValues([...url.searchParams])).flatMap((value) => value.split(KEY_PLACE)),
     ...proxies.flatMap(({ password }) => [password, decodeURIComponent(password)]),
+    ...secretsOfNotifications(notifications),
   ];
   return [...new Set(secrets)].filter((secret) => secret !== '');
 }
@@ -90,7 +104,16 @@ export function clearSecretPaths(raw: RawConfig): string[] {
   const destinations = [
     { path: ['destination'] as Path, destination: raw.destination ?? {} },
     ...raw.entities.map(({ destination }, index) => ({ path: ['entities', index, 'destination'], destination })),
+    ...(raw.notifications ?? []).map((notification, index) => ({
+      path: ['notifications', index] as Path,
+      destination: notification as RawDestination,
+    })),
   ];
+  const inNotifications = (raw.notifications ?? []).flatMap((notification, index) => {
+    const key = notification.type === 'email' ? 'password' : 'url';
+    const secret = notification.type === 'email' ? notification.password : notification.url;
+    return isClear(secret ?? '') ? [['notifications', index, key] as Path] : [];
+  });
   const inDestinations = destinations.flatMap(({ path, destination: { auth, headers = {}, tls = {}, proxy } }) => {
     const secrets: Readonly<Record<string, readonly string[]>> = {
       auth: credentialsOf(auth ?? { type: 'none' }),
@@ -103,7 +126,7 @@ export function clearSecretPaths(raw: RawConfig): string[] {
       .filter((key) => secrets[key]?.some(isClear))
       .map((key) => [...path, key]);
   });
-  return [...connections, ...inDestinations].map(formatPath);
+  return [...connections, ...inDestinations, ...inNotifications].map(formatPath);
 }
 
 function isClear(text: string): boolean {

@@ -9,6 +9,9 @@ export interface Endpoint extends Omit<DestinationConfig, 'method'> {
   readonly method: DestinationConfig['method'] | DeletedConfig['method'];
 }
 
+/** As much of an endpoint as the way there needs. */
+type Way = Pick<Endpoint, 'url' | 'tls' | 'proxy' | 'timeoutMs' | 'concurrency' | 'batchSize'>;
+
 /** An answer that is longer is not read to its end, unless it tells of rows. */
 export const MAX_ANSWER_BYTES = 1024 * 1024;
 
@@ -16,7 +19,7 @@ export const MAX_ANSWER_BYTES = 1024 * 1024;
 const MAX_BYTES_PER_ROW = 1024;
 
 /** An answer that tells of rows is read so far: there is space for all of them. */
-export function maxReportBytes({ batchSize }: Endpoint): number {
+export function maxReportBytes({ batchSize }: Pick<Endpoint, 'batchSize'>): number {
   return Math.max(MAX_ANSWER_BYTES, batchSize * MAX_BYTES_PER_ROW);
 }
 
@@ -47,7 +50,7 @@ export interface Inspection {
  *
  * Where the proxy itself cannot be reached, the error's code begins with UND_ERR_PRX, and why is its cause.
  */
-export async function openDispatcher(config: Endpoint, inspection?: Inspection): Promise<Dispatcher> {
+export async function openDispatcher(config: Way, inspection?: Inspection): Promise<Dispatcher> {
   const { buildConnector, EnvHttpProxyAgent, errors, Pool } = await import('undici');
   const { url, proxy } = config;
   const timeout = inspection && { timeout: inspection.connectTimeoutMs };

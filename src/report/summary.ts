@@ -59,12 +59,13 @@ function entityTable({ dryRun, entities }: RunSummary, width: number): string[] 
 }
 
 /** A sentence about an entity, and what to do about it. */
-interface Note {
+export interface Note {
   readonly text: string;
   readonly hint?: string;
 }
 
-function notesOf(entity: EntitySummary, dryRun: boolean): Note[] {
+/** All that is to be said of how an entity ended, its name first. */
+export function notesOf(entity: EntitySummary, dryRun: boolean): Note[] {
   const { refused, unresolved, newDeadLetters, oldDeadLetters, batches, error } = entity;
   const notes: Note[] = [];
   if (error !== undefined) notes.push({ text: error.message, hint: error.hint });

@@ -21,6 +21,9 @@ async function documentOf(job: Job, ...args: string[]): Promise<StatusDocument> 
   return document;
 }
 
+/** What a command says on stderr besides warnings of the configuration. */
+const errorsIn = (stderr: string) => stderr.split('\n').filter((line) => line !== '' && !line.startsWith('warning: '));
+
 const codesOf = (document: StatusDocument, entity: string | null) =>
   document.warnings.filter((warning) => warning.entity === entity).map(({ code }) => code);
 
@@ -65,6 +68,18 @@ describe('status without any table', () => {
       ],
     );
     assert.match((await job.run(['status'])).stdout, /last run +never/);
+  });
+
+  it('--max-age ends with 1 and one line that names who had no good run, beside --json, too', async () => {
+    const args = ['status', '--max-age', '26h', '--entity', 'Users', 'OrgObject'];
+    const { code, stdout, stderr } = await job.run(args);
+    const line = 'error: no good run within 1 d 2 h: Users (no good run is known), OrgObject (no good run is known)';
+    assert.deepEqual([code, errorsIn(stderr)], [1, [line]]);
+    assert.match(stdout, /last run +never/);
+    const json = await job.run([...args, '--json']);
+    assert.deepEqual([json.code, errorsIn(json.stderr)], [1, [line]]);
+    assertMeetsSchema('status', JSON.parse(json.stdout));
+    assert.equal((await job.run(['status', '--max-age', 'yesterday'])).code, 64);
   });
 
   it('an unknown entity is wrong usage, and the known ones are listed', async () => {
@@ -207,6 +222,17 @@ describe('status after runs', () => {
       document.entities.map(({ lastRun, trackedRows, overdue }) => [lastRun?.outcome, trackedRows, overdue]),
       ENTITIES.map(() => ['done', 5, false]),
     );
+    const young = await job.run(['status', '--max-age', '26h']);
+    assert.deepEqual([young.code, errorsIn(young.stderr)], [0, []]);
+    const endedAt = (ended: Date) =>
+      server.execute('log', 'UPDATE dbo.TB_R_SYNC_RUN SET FinishedAt = @ended', { ended: sqlTime(ended) });
+    await endedAt(hoursAgo(30));
+    const old = await job.run(['status', '--max-age', '26h']);
+    await endedAt(new Date());
+    assert.equal(old.code, 1);
+    const [line, ...others] = errorsIn(old.stderr);
+    assert.deepEqual(others, []);
+    assert.match(line ?? '', /^error: no good run within 1 d 2 h: Users \(.* \+07:00, 1 d 6 h ago\), ActualOrg /);
   });
 
   it('a batch that the receiver refuses is there as the last error', async () => {
