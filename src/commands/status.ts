@@ -1,5 +1,6 @@
-/** `tamhr-sync status`: reads the history from the log database and prints it. */
-import type { Command } from 'commander';
+/** `tamhr-sync status`: reads the history from the log database and prints it, or writes it as HTML. */
+import { resolve } from 'node:path';
+import { type Command, Option } from 'commander';
 import type { CommandContext } from './context.ts';
 import { entityOption, selectEntities } from './entities.ts';
 
@@ -9,6 +10,7 @@ const RUNS_SHOWN = 10;
 interface StatusCommandOptions {
   readonly entity?: readonly string[];
   readonly json?: true;
+  readonly html?: string;
 }
 
 /**
@@ -21,25 +23,30 @@ export function register(program: Command, context: CommandContext): void {
     .description('show what happened: the last run of each entity, what is overdue, when the next run is due')
     .addOption(entityOption('show only this entity (repeat for several)'))
     .option('--json', 'print one JSON document')
+    .addOption(
+      new Option('--html <file>', 'write one HTML file that needs nothing else instead; - is stdout').conflicts('json'),
+    )
     .action(async (options: StatusCommandOptions) => {
       const config = await context.loadConfig();
       const entities = selectEntities(config, options.entity);
-      const { openSqlServer } = await import('../sqlserver/open.ts');
-      const { statusDocument } = await import('../report/status-json.ts');
-      const server = openSqlServer(config.connections, config.logConnection);
-      try {
-        const history = await server.history(entities, RUNS_SHOWN);
-        const document = statusDocument(history, config.schedule, new Date());
-        const { stdout, env } = context.io;
-        if (options.json) stdout.write(`${JSON.stringify(document, null, 2)}\n`);
-        else {
-          const { statusText } = await import('../report/status-text.ts');
-          const { wantsColour } = await import('../report/colour.ts');
-          const columns = stdout.columns === undefined ? {} : { columns: stdout.columns };
-          stdout.write(statusText(document, { ...columns, colour: wantsColour(stdout, env) }));
-        }
-      } finally {
-        await server.close();
+      const { readStatus, statusPage, writeStatusPage } = await import('./status-file.ts');
+      const { stdout, env, cwd } = context.io;
+      if (options.html !== undefined) {
+        const page = await statusPage(context, config, entities);
+        if (options.html === '-') stdout.write(page);
+        else await writeStatusPage(resolve(cwd, options.html), page);
+        return;
       }
+      const document = await readStatus(context, config, entities, RUNS_SHOWN);
+      if (options.json) {
+        stdout.write(`${JSON.stringify(document, null, 2)}\n`);
+        return;
+      }
+      const { statusText } = await import('../report/status-text.ts');
+      const { wantsColour } = await import('../report/colour.ts');
+      const { showsUtf8 } = await import('../report/sparkline.ts');
+      const columns = stdout.columns === undefined ? {} : { columns: stdout.columns };
+      const terminal = { colour: wantsColour(stdout, env), utf8: showsUtf8(stdout, env) };
+      stdout.write(statusText(document, { ...columns, ...terminal }));
     });
 }

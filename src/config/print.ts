@@ -24,6 +24,7 @@ export function effectiveConfig(config: Config): unknown {
       ...(file !== undefined && { file: file.path, maxFileBytes: file.maxFileBytes, maxFiles: file.maxFiles }),
     },
     ...(config.schedule !== undefined && { schedule: config.schedule }),
+    ...(config.report !== undefined && { report: config.report }),
     run: config.run,
     entities: config.entities.map(maskedEntity),
   };

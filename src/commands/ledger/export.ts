@@ -1,11 +1,9 @@
 /** `tamhr-sync ledger export`: the ledger's rows as NDJSON or CSV, which `ledger adopt --keys` reads again. */
-import { randomUUID } from 'node:crypto';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
-import { SyncError } from '../../sync/errors.ts';
 import type { CommandContext } from '../context.ts';
 import { entityOption } from '../entities.ts';
+import { outputFailed, writeWholeFile } from '../whole-file.ts';
 import { type LedgerAccess, type LedgerOptions, withLedger } from './access.ts';
 
 interface ExportCommandOptions extends Pick<LedgerOptions, 'entity'> {
@@ -60,42 +58,11 @@ function toStream({ io }: CommandContext): Write {
   };
 }
 
-/** Whoever reads the file finds all of it, or what was there before. */
 async function toFile(path: string, work: (write: Write) => Promise<void>): Promise<void> {
-  const temporary = join(dirname(path), `.tamhr-sync-${randomUUID()}.tmp`);
-  const onFile = async <T>(step: () => Promise<T>): Promise<T> => {
-    try {
-      return await step();
-    } catch (error) {
-      throw outputFailed(path, error);
-    }
-  };
-  const file: FileHandle = await onFile(() => open(temporary, 'wx', 0o600));
-  try {
-    await work((text) =>
-      onFile(async () => {
-        await file.writeFile(text);
-        return true;
-      }),
-    );
-    await onFile(async () => {
-      await file.sync();
-      await file.close();
-      await rename(temporary, path);
-    });
-  } catch (error) {
-    await file.close().catch(() => {});
-    await rm(temporary, { force: true });
-    throw error;
-  }
-}
-
-function outputFailed(where: string, error: unknown): SyncError {
-  const { code = 'unknown error' } = error as NodeJS.ErrnoException;
-  return new SyncError(
-    'OUTPUT_FAILED',
-    `${where} cannot be written: ${code}.`,
-    'See whether its folder is there, may be written to, and has space.',
-    { cause: error },
+  await writeWholeFile(path, 0o600, (write) =>
+    work(async (text) => {
+      await write(text);
+      return true;
+    }),
   );
 }
