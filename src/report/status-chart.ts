@@ -28,7 +28,7 @@ export interface BarChart {
   readonly bars: readonly Bar[];
   /** The top of the scale in words. */
   readonly format: (amount: number) => string;
-  /** Below the first and the last bar. */
+  /** Days of the first and the last bar. */
   readonly from: HtmlValue;
   readonly to: HtmlValue;
 }
@@ -49,6 +49,8 @@ export function barChart({ id, title, description, classes, bars, format, from, 
   const top = scaleTop(totals);
   const above = totals.filter((total) => total > top).length;
   const width = Math.max(LEAST_BARS, bars.length) * (BAR_WIDTH + GAP);
+  const days =
+    bars.length < LEAST_BARS ? html`<span>${from} to ${to}</span>` : html`<span>${from}</span><span>${to}</span>`;
   return html`<figure class="chart">
 <figcaption id="${id}-title">${title}</figcaption>
 <div class="plot">
@@ -57,7 +59,7 @@ export function barChart({ id, title, description, classes, bars, format, from, 
 <path class="grid" d="M0 0H${width}M0 ${HEIGHT / 2}H${width}M0 ${HEIGHT}H${width}"/>
 ${bars.map((bar, index) => drawn(bar, index, top, classes))}</svg>
 </div>
-<div class="days" aria-hidden="true"><span>${from}</span><span>${to}</span></div>
+<div class="days" aria-hidden="true">${days}</div>
 <p class="words" id="${id}-words">${description}</p>
 </figure>
 `;

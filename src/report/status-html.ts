@@ -18,7 +18,7 @@ const BATCHES_LISTED = 20;
 
 /** The whole report as HTML, ending with a line break. `version` is the program's. Times are in the schedule's zone. */
 export function statusHtml(document: StatusDocument, { version }: { readonly version: string }): string {
-  const { generatedAt, schedule, warnings, entities, runs } = document;
+  const { generatedAt, migrated, schedule, warnings, entities, runs } = document;
   const zone = schedule?.timeZone ?? 'UTC';
   const format = timeFormatter(zone);
   const view: View = {
@@ -47,14 +47,14 @@ ${STYLE}</head>
 <div><dt>Made</dt><dd>${view.time(generatedAt)}</dd></div>
 <div><dt>Next run due</dt><dd>${next}</dd></div>
 <div><dt>Schedule</dt><dd>${schedule === null ? 'none: nothing is ever overdue' : `${schedule.cron} (${zone})`}</dd></div>
-<div><dt>Last run</dt><dd>${lastRunOf(runs, view)}</dd></div>
+<div><dt>Last run</dt><dd>${lastRunOf(runs, migrated, view)}</dd></div>
 </dl>
 </header>
 <main>
 ${[
   warningSection(warnings),
-  entitySection(entities, view),
-  runSection(runs, entities, view),
+  entitySection(entities, migrated, view),
+  runSection(runs, entities, migrated, view),
   durationSection(entities),
   errorSection(entities, view),
   deadLetterSection(entities, view),
@@ -94,8 +94,9 @@ function verdictOf(warnings: readonly StatusWarning[]): { readonly text: string;
   return { text: texts.join(', '), look: alarms > 0 ? 'bad' : 'warn' };
 }
 
-function lastRunOf([run]: readonly StatusRun[], { time }: View): HtmlValue {
-  return run === undefined ? 'never' : html`${time(run.startedAt)} ${endBadge(run)}`;
+function lastRunOf([run]: readonly StatusRun[], migrated: boolean, { time }: View): HtmlValue {
+  if (run === undefined) return migrated ? 'never' : 'not known';
+  return html`${time(run.startedAt)} ${endBadge(run)}`;
 }
 
 function section(id: string, title: string, content: HtmlValue): Markup {
@@ -159,7 +160,7 @@ ${[...alarms, ...others].map(item)}</ul>
   );
 }
 
-function entitySection(entities: readonly StatusEntity[], view: View): Markup {
+function entitySection(entities: readonly StatusEntity[], migrated: boolean, view: View): Markup {
   const columns: Column[] = [
     { title: 'Entity' },
     { title: 'State' },
@@ -177,8 +178,8 @@ function entitySection(entities: readonly StatusEntity[], view: View): Markup {
     const counts = lastRun?.counts;
     return [
       entity.entity,
-      entityBadges(entity),
-      view.time(lastRun?.startedAt ?? null, 'never'),
+      entityBadges(entity, migrated),
+      view.time(lastRun?.startedAt ?? null, migrated ? 'never' : 'not known'),
       lastRun === null ? '–' : durationOf(lastRun.durationMs),
       counts === undefined ? '–' : sentOf(counts),
       counts === undefined ? '–' : formatCount(counts.rowsRefused + counts.rowsUnresolved),
@@ -199,9 +200,9 @@ function sentOf({ rowsAccepted, rowsDeleted }: RunCounts): string {
 
 const OUTCOME_LOOKS: Readonly<Record<string, Look>> = { done: 'good', failed: 'bad', aborted: 'bad' };
 
-function entityBadges({ lastRun, overdue }: StatusEntity): HtmlValue {
+function entityBadges({ lastRun, overdue }: StatusEntity, migrated: boolean): HtmlValue {
   const late = overdue ? html` ${badge('bad', 'overdue')}` : null;
-  if (lastRun === null) return [badge('calm', 'never run'), late];
+  if (lastRun === null) return [badge('calm', migrated ? 'never run' : 'not known'), late];
   const { outcome, stoppedBy, counts } = lastRun;
   const leftSome = counts.rowsRefused + counts.rowsUnresolved > 0 && outcome !== 'running';
   const look = OUTCOME_LOOKS[outcome] ?? 'calm';
@@ -225,12 +226,17 @@ function sparkline({ entity, runs }: StatusEntity): HtmlValue {
   return html`<svg class="spark" role="img" aria-label="${words}" viewBox="0 0 ${Math.max(10, rows.length) * 4} 24" preserveAspectRatio="none">${bars}</svg>`;
 }
 
-function runSection(runs: readonly StatusRun[], entities: readonly StatusEntity[], view: View): Markup {
+function runSection(
+  runs: readonly StatusRun[],
+  entities: readonly StatusEntity[],
+  migrated: boolean,
+  view: View,
+): Markup {
   if (runs.length === 0)
     return section(
       'runs',
       'Runs',
-      html`<p>No run has ever happened.</p>
+      html`<p>${migrated ? 'No run has ever happened.' : 'The job before this tool left nothing about its runs.'}</p>
 `,
     );
   const durations = new Map(runs.map(({ runId }) => [runId, durationsOf(entities, runId)]));
@@ -352,10 +358,13 @@ function charts(
   );
   const describe = (all: readonly Bar[], what: string, format: (amount: number) => string) => {
     const totals = all.flatMap(({ parts }) => (parts.length === 0 ? [] : [parts.reduce((sum, part) => sum + part, 0)]));
-    if (totals.length === 0) return `No run tells of ${what}.`;
+    if (totals.length === 0) return 'Not known of any of these runs.';
     const unknown = all.length - totals.length;
     const without = unknown === 0 ? '' : `, ${formatQuantity(unknown, 'run')} without figures`;
-    return `${what} in ${formatQuantity(totals.length, 'run')}: ${format(Math.min(...totals))} to ${format(Math.max(...totals))}, ${format(totals.at(-1) ?? 0)} in the last${without}.`;
+    const range = totals.every((amount) => amount === 0)
+      ? 'none'
+      : `${format(Math.min(...totals))} to ${format(Math.max(...totals))}, ${format(totals.at(-1) ?? 0)} in the last`;
+    return `${what} in ${formatQuantity(totals.length, 'run')}: ${range}${without}.`;
   };
   return html`<div class="charts">
 ${[

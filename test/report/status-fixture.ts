@@ -223,8 +223,9 @@ export const QUIET: History = {
     trackedRows: 10_000,
     lastSuccessAt: new Date('2026-11-02T20:00:11Z'),
     lastGoodRunAt: new Date('2026-11-23T20:01:16Z'),
+    runs: entityRuns([0, 60, 60]),
   })),
-  runs: [0, 1, 2].map((daysAgo) => nightlyRun(daysAgo)),
+  runs: [0, 120, 120].map((rowsAccepted, daysAgo) => nightlyRun(daysAgo, { counts: counts({ rowsAccepted }) })),
 };
 
 /** A month with a first load, failures and a dead run, as far as charts show it, and texts that would run if they could. */
