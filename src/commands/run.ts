@@ -41,6 +41,10 @@ export function register(program: Command, context: CommandContext): void {
       const { stdout } = context.io;
       stdout.write(options.json ? `${JSON.stringify(summary, null, 2)}\n` : summaryText(summary, stdout.columns));
       context.exit(summary.exitCode);
+      if (!summary.dryRun && config.report !== undefined) {
+        const { reportAfterRun } = await import('./status-file.ts');
+        await reportAfterRun(context, config);
+      }
     });
 }
 

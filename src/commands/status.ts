@@ -1,5 +1,6 @@
-/** `tamhr-sync status`: reads the history from the log database and prints it. */
-import { type Command, InvalidArgumentError } from 'commander';
+/** `tamhr-sync status`: reads the history from the log database and prints it, or writes it as HTML. */
+import { resolve } from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { StatusDocument } from '../report/status-json.ts';
 import { parseAge } from '../sync/ledger-time.ts';
 import type { CommandContext } from './context.ts';
@@ -13,6 +14,7 @@ interface StatusCommandOptions {
   readonly json?: true;
   /** In milliseconds. */
   readonly maxAge?: number;
+  readonly html?: string;
 }
 
 /**
@@ -26,27 +28,35 @@ export function register(program: Command, context: CommandContext): void {
     .addOption(entityOption('show only this entity (repeat for several)'))
     .option('--json', 'print one JSON document')
     .option('--max-age <age>', 'exit 1 when the last good run of an entity is older than this: 26h, 2d', age)
+    .addOption(
+      new Option('--html <file>', 'write one HTML file that needs nothing else instead; - is stdout').conflicts([
+        'json',
+        'maxAge',
+      ]),
+    )
     .action(async (options: StatusCommandOptions) => {
       const config = await context.loadConfig();
       const entities = selectEntities(config, options.entity);
-      const { openSqlServer } = await import('../sqlserver/open.ts');
-      const { statusDocument } = await import('../report/status-json.ts');
-      const server = openSqlServer(config.connections, config.logConnection);
-      try {
-        const history = await server.history(entities, RUNS_SHOWN);
-        const document = statusDocument(history, config.schedule, new Date());
-        const { stdout, env } = context.io;
-        if (options.json) stdout.write(`${JSON.stringify(document, null, 2)}\n`);
-        else {
-          const { statusText } = await import('../report/status-text.ts');
-          const { wantsColour } = await import('../report/colour.ts');
-          const columns = stdout.columns === undefined ? {} : { columns: stdout.columns };
-          stdout.write(statusText(document, { ...columns, colour: wantsColour(stdout, env) }));
-        }
-        if (options.maxAge !== undefined) await checkAge(context, document, options.maxAge, config.schedule?.timeZone);
-      } finally {
-        await server.close();
+      const { readStatus, statusPage, writeStatusPage } = await import('./status-file.ts');
+      const { stdout, env, cwd } = context.io;
+      if (options.html !== undefined) {
+        const page = await statusPage(context, config, entities);
+        if (options.html === '-') stdout.write(page);
+        else await writeStatusPage(resolve(cwd, options.html), page);
+        return;
       }
+      const document = await readStatus(context, config, entities, RUNS_SHOWN);
+      if (options.json) {
+        stdout.write(`${JSON.stringify(document, null, 2)}\n`);
+      } else {
+        const { statusText } = await import('../report/status-text.ts');
+        const { wantsColour } = await import('../report/colour.ts');
+        const { showsUtf8 } = await import('../report/sparkline.ts');
+        const columns = stdout.columns === undefined ? {} : { columns: stdout.columns };
+        const terminal = { colour: wantsColour(stdout, env), utf8: showsUtf8(stdout, env) };
+        stdout.write(statusText(document, { ...columns, ...terminal }));
+      }
+      if (options.maxAge !== undefined) await checkAge(context, document, options.maxAge, config.schedule?.timeZone);
     });
 }
 

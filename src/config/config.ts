@@ -33,6 +33,8 @@ export interface Config {
   /** Names of the others. */
   readonly disabled: readonly string[];
   readonly schedule?: { readonly cron: string; readonly timeZone: string };
+  /** `html` is absolute. */
+  readonly report?: { readonly html: string };
   /** `maxRetries`: further attempts of all batches together. */
   readonly run: { readonly maxDurationMinutes?: number; readonly maxRetries: number };
   readonly logging: {
@@ -113,6 +115,7 @@ export async function loadConfig({ file, cwd, env, secretsFile }: ConfigOrigin):
     entities: entities.filter((entity) => isEnabled(entity.name)),
     disabled: entities.map((entity) => entity.name).filter((entity) => !isEnabled(entity)),
     ...(sound.schedule !== undefined && { schedule: { ...sound.schedule, timeZone } }),
+    ...(sound.report?.html !== undefined && { report: { html: resolve(directory, sound.report.html) } }),
     run: { ...DEFAULTS.run, ...sound.run },
     logging: readLogging(sound, directory),
     notifications,

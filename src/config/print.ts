@@ -25,6 +25,7 @@ export function effectiveConfig(config: Config): unknown {
       ...(file !== undefined && { file: file.path, maxFileBytes: file.maxFileBytes, maxFiles: file.maxFiles }),
     },
     ...(config.schedule !== undefined && { schedule: config.schedule }),
+    ...(config.report !== undefined && { report: config.report }),
     run: config.run,
     ...(config.notifications.length > 0 && { notifications: config.notifications.map(maskedNotification) }),
     ...(config.metrics !== undefined && { metrics: config.metrics }),

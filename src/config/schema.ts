@@ -635,6 +635,18 @@ export const CONFIG_SCHEMA = {
         timeZone: { ...text, default: DEFAULTS.timeZone, description: 'IANA zone, such as Asia/Jakarta.' },
       },
     },
+    report: {
+      description: 'What a run leaves for people to read at its end.',
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        html: {
+          ...text,
+          description:
+            'File to write the status report to after each run, as tamhr-sync status --html does. Where that fails, the run warns.',
+        },
+      },
+    },
     run: {
       description: 'How far one run goes.',
       type: 'object',
@@ -839,6 +851,7 @@ export interface RawConfig {
     readonly maxFiles?: number;
   };
   readonly schedule?: { readonly cron: string; readonly timeZone?: string };
+  readonly report?: { readonly html?: string };
   readonly run?: { readonly maxDurationMinutes?: number; readonly maxRetries?: number };
   readonly notifications?: readonly RawNotification[];
   readonly metrics?: { readonly file: string };

@@ -1,8 +1,9 @@
 /** What `status` says, as one document: history, schedule and what is to be worried about. The text is made from it too. */
 import { nextDue, previousDue, type Schedule } from '../schedule/due.ts';
-import type { EntityHistory, History, RunCounts, RunRecord, RunState } from '../sync/history.ts';
+import type { BatchDurations, EntityHistory, History, RunCounts, RunRecord, RunState } from '../sync/history.ts';
 import type { EntitySummary, StopCause } from '../sync/ports.ts';
 import { formatCount, formatDuration, formatQuantity, isoOf, timeFormatter, withStatus } from './format.ts';
+import { remedyOf } from './remedy.ts';
 
 /**
  * How long after it was due a run may end before `status` calls it overdue: a night's run over slow links takes less, and
@@ -75,9 +76,44 @@ export interface StatusEntity {
   readonly lastGoodRunAt: string | null;
   readonly overdue: boolean;
   readonly lastError: { readonly at: string | null; readonly text: string; readonly httpStatus: number | null } | null;
+  /** The errors of late, newest first; the first is `lastError`. */
+  readonly errors: readonly StatusError[];
   readonly unresolved: readonly StatusBatch[];
   readonly deadLetters: number;
+  /** The ten most frequent reasons, the most frequent first. */
+  readonly deadLetterReasons: readonly StatusReason[];
+  /** Those of the listed runs that came to it, newest first. */
+  readonly runs: readonly StatusEntityRun[];
   readonly lockedSince: string | null;
+}
+
+/** An error, and what to do about it. */
+interface StatusError {
+  readonly at: string | null;
+  readonly text: string;
+  readonly httpStatus: number | null;
+  /** One sentence; null where nothing is known but what the old job wrote. */
+  readonly remedy: string | null;
+}
+
+/** Why rows are dead letters. */
+interface StatusReason {
+  readonly reason: string;
+  readonly httpStatus: number | null;
+  readonly rows: number;
+  readonly lastFailedAt: string | null;
+  /** The key of one of them. */
+  readonly exampleKey: string;
+}
+
+/** One of the listed runs, for one entity. */
+interface StatusEntityRun {
+  readonly runId: string;
+  readonly startedAt: string | null;
+  /** Null where the run died, or still works. */
+  readonly counts: RunCounts | null;
+  /** Null where it settled no batch of the entity. */
+  readonly durations: BatchDurations | null;
 }
 
 /** A batch whose outcome is unknown. */
@@ -159,6 +195,14 @@ function statusEntity(entity: EntityHistory, migrated: boolean, dueAt: Date | un
       lastError === undefined
         ? null
         : { at: isoOf(lastError.at), text: lastError.text, httpStatus: lastError.httpStatus ?? null },
+    errors: entity.errors.map(({ at, text, httpStatus, hint }) => ({
+      at: isoOf(at),
+      text,
+      httpStatus: httpStatus ?? null,
+      remedy: migrated
+        ? remedyOf({ ...(hint !== undefined && { hint }), ...(httpStatus !== undefined && { httpStatus }) })
+        : null,
+    })),
     unresolved: entity.unresolved.map(({ createdAt, lastTriedAt, error, httpStatus, ...batch }) => ({
       ...batch,
       createdAt: isoOf(createdAt),
@@ -167,6 +211,17 @@ function statusEntity(entity: EntityHistory, migrated: boolean, dueAt: Date | un
       httpStatus: httpStatus ?? null,
     })),
     deadLetters: entity.deadLetters,
+    deadLetterReasons: entity.deadLetterReasons.map(({ httpStatus, lastFailedAt, ...reason }) => ({
+      ...reason,
+      httpStatus: httpStatus ?? null,
+      lastFailedAt: isoOf(lastFailedAt),
+    })),
+    runs: entity.runs.map(({ runId, startedAt, counts, durations }) => ({
+      runId,
+      startedAt: isoOf(startedAt),
+      counts: counts ?? null,
+      durations: durations ?? null,
+    })),
     lockedSince: isoOf(entity.lockedSince),
   };
 }

@@ -3,6 +3,7 @@
 import type { RunCounts } from '../sync/history.ts';
 import { type Paint, painter, type Style } from './colour.ts';
 import { formatCount, formatDuration, formatQuantity, timeFormatter, withStatus } from './format.ts';
+import { sparkline } from './sparkline.ts';
 import type { StatusDocument, StatusEntity, StatusRun, StatusWarning } from './status-json.ts';
 import { cut, printable, type TableCell, type TableColumn, table, widthOf, wrap } from './terminal-text.ts';
 
@@ -17,19 +18,23 @@ export interface StatusTextOptions {
   /** The terminal's width, 80 where absent. */
   readonly columns?: number;
   readonly colour: boolean;
+  /** Whether small bars can be shown; otherwise the trend is told in numbers. */
+  readonly utf8: boolean;
 }
 
 /** The whole report, ending with a line break. Times are in the schedule's zone, with their offset. */
-export function statusText(document: StatusDocument, { columns, colour }: StatusTextOptions): string {
+export function statusText(document: StatusDocument, { columns, colour, utf8 }: StatusTextOptions): string {
   const view: View = {
     width: widthOf(columns),
     paint: painter(colour),
+    utf8,
     time: timeFormatter(document.schedule?.timeZone ?? 'UTC'),
   };
   const sections = [
     heading(document, view),
     warningLines(document.warnings, view),
     entityLines(document.entities, view),
+    deadLetterLines(document.entities, view),
     runLines(document.runs, view),
   ];
   return `${sections
@@ -41,6 +46,7 @@ export function statusText(document: StatusDocument, { columns, colour }: Status
 interface View {
   readonly width: number;
   readonly paint: Paint;
+  readonly utf8: boolean;
   readonly time: (iso: string) => string;
 }
 
@@ -68,14 +74,16 @@ function entityLines(entities: readonly StatusEntity[], view: View): string[] {
   if (view.width < TABLE_WIDTH) return entities.flatMap((entity, index) => entityBlock(entity, index > 0, view));
   const deletedBy = ({ lastRun }: StatusEntity) => lastRun?.counts.rowsDeleted ?? 0;
   const hasDeletions = entities.some((entity) => deletedBy(entity) > 0);
+  const hasTrend = view.utf8 && entities.some((entity) => rowsPerRun(entity).length > 1);
   const columns: TableColumn[] = [
     { title: 'Entity', min: 12 },
     { title: 'Last run' },
     { title: 'Took', align: 'right', drop: 3 },
     { title: 'Outcome' },
     { title: 'Sent', align: 'right' },
-    ...(hasDeletions ? [{ title: 'Deleted', align: 'right', drop: 5 } as const] : []),
-    { title: 'In all', align: 'right', drop: 4 },
+    ...(hasDeletions ? [{ title: 'Deleted', align: 'right', drop: 6 } as const] : []),
+    { title: 'In all', align: 'right', drop: 5 },
+    ...(hasTrend ? [{ title: 'Trend', drop: 4 } as const] : []),
     { title: 'Batches', drop: 2 },
     { title: 'Last success' },
     { title: 'Last error', min: 16, drop: 1 },
@@ -90,6 +98,7 @@ function entityLines(entities: readonly StatusEntity[], view: View): string[] {
       lastRun === null ? '' : formatCount(lastRun.counts.rowsAccepted),
       ...(hasDeletions ? [formatCount(deletedBy(entity))] : []),
       formatCount(entity.trackedRows),
+      ...(hasTrend ? [sparkline(rowsPerRun(entity))] : []),
       lastRun === null ? '' : batchesOf(lastRun.counts),
       successCell(entity, view),
       errorOf(entity, view),
@@ -126,9 +135,42 @@ function entityBlock(entity: StatusEntity, spaced: boolean, view: View): string[
       lastRun === null ? `${formatCount(trackedRows)} in all` : `${sent}, ${formatCount(trackedRows)} in all`,
     ),
     ...(lastRun === null ? [] : [line('batches', batchesOf(lastRun.counts))]),
+    ...(rowsPerRun(entity).length > 1 ? [line('trend', trendOf(entity, view))] : []),
     line('last success', successCell(entity, view)),
     ...(entity.lastError === null ? [] : wrap(cut(errorOf(entity, view), 3 * room), width, label('last error'))),
   ];
+}
+
+/** Rows accepted in each of the listed runs that came to the entity, oldest first. */
+function rowsPerRun({ runs }: StatusEntity): number[] {
+  return runs.flatMap(({ counts }) => (counts === null ? [] : [counts.rowsAccepted])).reverse();
+}
+
+function trendOf(entity: StatusEntity, { utf8 }: View): string {
+  const rows = rowsPerRun(entity);
+  if (!utf8) return `${rows.map(formatCount).join(', ')} rows a run`;
+  return `${sparkline(rows)}  ${formatCount(Math.min(...rows))} to ${formatCount(Math.max(...rows))} rows a run`;
+}
+
+function deadLetterLines(entities: readonly StatusEntity[], view: View): string[] {
+  const rows = entities.flatMap(({ entity, deadLetterReasons }) =>
+    deadLetterReasons.map(({ reason, httpStatus, rows, lastFailedAt, exampleKey }) => [
+      formatCount(rows),
+      printable(entity),
+      printable(withStatus(reason, httpStatus)),
+      timeOr(lastFailedAt, '?', view),
+      printable(exampleKey),
+    ]),
+  );
+  if (rows.length === 0) return [];
+  const columns: TableColumn[] = [
+    { title: 'Dead letters', align: 'right' },
+    { title: 'Entity', min: 8 },
+    { title: 'Reason', min: 32 },
+    { title: 'Last tried', drop: 2 },
+    { title: 'Such as', min: 12, drop: 1 },
+  ];
+  return table(columns, rows, view.width, view.paint);
 }
 
 function outcomeCell({ lastRun }: StatusEntity): TableCell {

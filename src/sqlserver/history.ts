@@ -1,7 +1,10 @@
 /** What `status` reads: runs, batches, tracking. Works on what the job before this one left, too. */
 import type {
+  BatchDurations,
+  DeadLetterReason,
   EntityError,
   EntityHistory,
+  EntityRun,
   History,
   RunCounts,
   RunRecord,
@@ -11,13 +14,22 @@ import type {
 import { maskQuoted } from '../sync/mask.ts';
 import type { Cell, EntityIdentity, EntitySummary, Row, RunSummary } from '../sync/ports.ts';
 import { entityLock, isAppLockFree } from './app-lock.ts';
-import { guid, int, nvarchar, type Parameters } from './parameters.ts';
+import { datetime2, guid, int, nvarchar, type Parameters } from './parameters.ts';
 import type { Pool } from './pool.ts';
 import type { Session } from './session.ts';
 import { activity, ENTITY_TYPE_LENGTH, labelParameters, placeholders } from './tracking.ts';
 
 /** How far back the last run of an entity is looked for; so many stay when runs are pruned. */
 export const RUNS_SEARCHED = 100;
+
+/** Refused batches among which different errors are looked for: a destination that is down refuses many for one reason. */
+const REFUSALS_SEARCHED = 50;
+
+/** Different errors of an entity that are told. */
+const ERRORS_TOLD = 5;
+
+/** Different reasons of dead letters of an entity that are told. */
+const REASONS_TOLD = 10;
 
 /** Reads the history of these entities, and the newest `runs` runs. Throws SyncError LOG_DATABASE_*. */
 export async function readHistory(pool: Pool, entities: readonly EntityIdentity[], runs: number): Promise<History> {
@@ -31,8 +43,11 @@ export async function readHistory(pool: Pool, entities: readonly EntityIdentity[
     const dead = new Set([...owners.values()].filter(({ isDead }) => isDead).map(({ runId }) => runId));
     const found = tables.tool ? await readRuns(session, Math.max(runs, RUNS_SEARCHED), dead) : [];
     const histories: EntityHistory[] = [];
-    for (const entity of entities) histories.push(await readEntity(session, entity, tables, owners.get(entity), found));
-    return { migrated: tables.tool, entities: histories, runs: found.slice(0, runs).map(({ record }) => record) };
+    const listed = found.slice(0, runs);
+    for (const entity of entities) {
+      histories.push(await readEntity(session, entity, tables, owners.get(entity), found, listed));
+    }
+    return { migrated: tables.tool, entities: histories, runs: listed.map(({ record }) => record) };
   });
 }
 
@@ -121,33 +136,49 @@ async function readEntity(
   tables: Tables,
   owner: Owner | undefined,
   runs: readonly FoundRun[],
+  listed: readonly FoundRun[],
 ): Promise<EntityHistory> {
   const trackedRows = tables.tracking ? await countTracked(session, entity) : 0;
   const base = { entity: entity.name, trackedRows };
   if (!tables.tool) {
-    return { ...base, ...(await readOldJob(session, entity, tables)), unresolved: [], deadLetters: 0 };
+    const { lastError, ...old } = await readOldJob(session, entity, tables);
+    const errors = lastError ? [lastError] : [];
+    return {
+      ...base,
+      ...old,
+      ...(lastError && { lastError }),
+      errors,
+      unresolved: [],
+      deadLetters: 0,
+      deadLetterReasons: [],
+      runs: [],
+    };
   }
   const entityType = { entityType: nvarchar(entity.trackingLabels[0], ENTITY_TYPE_LENGTH) };
   const batches = await readBatches(session, entityType);
   const lastRun = await readLastRun(session, entity, entityType, owner?.runId, runs);
   const lastGoodRunAt = findLastGoodRun(entity, runs);
   const unresolved = await readUnresolved(session, entity, tables);
-  const lastError = newest([batches.lastError, findLastStop(entity, runs), ...unresolved.map(errorOfUnresolved)]);
+  const known = newest([...batches.errors, ...findStops(entity, runs), ...unresolved.map(errorOfUnresolved)]);
   const old = batches.lastAcceptedAt === undefined ? await readOldJob(session, entity, tables) : {};
   const lastSuccessAt = batches.lastAcceptedAt ?? old.lastSuccessAt;
-  const shownError = lastError ?? old.lastError;
+  const errors = known.length === 0 && old.lastError !== undefined ? [old.lastError] : known;
+  const [lastError] = errors;
   return {
     ...base,
     ...(lastRun && { lastRun }),
     ...(lastSuccessAt && { lastSuccessAt }),
     ...(lastGoodRunAt && { lastGoodRunAt }),
-    ...(shownError && { lastError: shownError }),
+    ...(lastError && { lastError }),
+    errors,
     unresolved,
     deadLetters: await countRows(
       session,
       `SELECT COUNT_BIG(*) FROM dbo.TB_R_SYNC_FAILURE WHERE EntityType = @entityType AND State = N'waiting'`,
       entityType,
     ),
+    deadLetterReasons: await readReasons(session, entityType),
+    runs: await readEntityRuns(session, entity, entityType, listed),
     ...(owner && !owner.isDead && { lockedSince: owner.since }),
   };
 }
@@ -169,21 +200,20 @@ function countTracked(session: Session, entity: EntityIdentity): Promise<number>
 async function readBatches(
   session: Session,
   entityType: Parameters,
-): Promise<{ readonly lastAcceptedAt?: Date; readonly lastError?: EntityError }> {
+): Promise<{ readonly lastAcceptedAt?: Date; readonly errors: readonly EntityError[] }> {
   const { rows: accepted } = await session.query(
     `SELECT MAX(SettledAt) FROM dbo.TB_R_SYNC_BATCH WHERE EntityType = @entityType AND State = N'accepted'`,
     entityType,
   );
   const { rows: refused } = await session.query(
-    `SELECT TOP (1) SettledAt, Error, HttpStatus FROM dbo.TB_R_SYNC_BATCH
+    `SELECT TOP (@most) SettledAt, Error, HttpStatus FROM dbo.TB_R_SYNC_BATCH
      WHERE EntityType = @entityType AND State = N'refused' AND Attempts > 0 ORDER BY SettledAt DESC`,
-    entityType,
+    { ...entityType, most: int(REFUSALS_SEARCHED) },
   );
   const lastAcceptedAt = accepted[0]?.[0] ?? null;
-  const lastError = errorOf(refused[0]);
   return {
     ...(lastAcceptedAt !== null && { lastAcceptedAt: lastAcceptedAt as Date }),
-    ...(lastError && { lastError }),
+    errors: refused.map(errorOf).filter((error) => error !== undefined),
   };
 }
 
@@ -355,21 +385,76 @@ function findLastGoodRun(entity: EntityIdentity, runs: readonly FoundRun[]): Dat
   return good?.record.finishedAt;
 }
 
-/** The last time that something stopped the entity as a whole. What a destination answered, its batch tells with the status. */
-function findLastStop(entity: EntityIdentity, runs: readonly FoundRun[]): EntityError | undefined {
-  for (const { record, summary } of runs) {
-    const ended = summaryOf(entity, summary);
-    if (ended?.error === undefined || ended.error.code === 'DESTINATION_REFUSED') continue;
-    return { at: record.finishedAt ?? record.startedAt, text: ended.error.message };
-  }
-  return undefined;
+/** What stopped the entity as a whole. What a destination answered, its batch tells with the status. */
+function findStops(entity: EntityIdentity, runs: readonly FoundRun[]): EntityError[] {
+  return runs.flatMap(({ record, summary }) => {
+    const { error } = summaryOf(entity, summary) ?? {};
+    if (error === undefined || error.code === 'DESTINATION_REFUSED') return [];
+    return { at: record.finishedAt ?? record.startedAt, text: error.message, hint: error.hint };
+  });
 }
 
-function newest(errors: readonly (EntityError | undefined)[]): EntityError | undefined {
-  return errors
-    .filter((error) => error !== undefined)
-    .sort((a, b) => b.at.getTime() - a.at.getTime())
-    .at(0);
+/** The newest of each text. */
+function newest(errors: readonly (EntityError | undefined)[]): EntityError[] {
+  const byText = new Map<string, EntityError>();
+  const sorted = errors.filter((error) => error !== undefined).sort((a, b) => b.at.getTime() - a.at.getTime());
+  for (const error of sorted) if (!byText.has(error.text)) byText.set(error.text, error);
+  return [...byText.values()].slice(0, ERRORS_TOLD);
+}
+
+async function readReasons(session: Session, entityType: Parameters): Promise<DeadLetterReason[]> {
+  const { rows } = await session.query(
+    `SELECT TOP (@most) Reason, HttpStatus, COUNT(*), MAX(LastFailedAt), MIN(EntityId) FROM dbo.TB_R_SYNC_FAILURE
+     WHERE EntityType = @entityType AND State = N'waiting'
+     GROUP BY Reason, HttpStatus ORDER BY COUNT(*) DESC, MAX(LastFailedAt) DESC`,
+    { ...entityType, most: int(REASONS_TOLD) },
+  );
+  return rows.map(([reason, httpStatus, count, lastFailedAt, exampleKey]) => ({
+    reason: reason as string,
+    ...(httpStatus !== null && { httpStatus: httpStatus as number }),
+    rows: count as number,
+    lastFailedAt: lastFailedAt as Date,
+    exampleKey: exampleKey as string,
+  }));
+}
+
+async function readEntityRuns(
+  session: Session,
+  entity: EntityIdentity,
+  entityType: Parameters,
+  listed: readonly FoundRun[],
+): Promise<EntityRun[]> {
+  const oldest = listed.at(-1)?.record.startedAt;
+  if (oldest === undefined) return [];
+  const durations = await readDurations(session, entityType, oldest);
+  return listed.flatMap(({ record: { runId, startedAt }, summary }): EntityRun[] => {
+    const ended = summaryOf(entity, summary);
+    const took = durations.get(runId);
+    if (ended === undefined && took === undefined) return [];
+    return [{ runId, startedAt, ...(ended && { counts: countsOf(ended) }), ...(took && { durations: took }) }];
+  });
+}
+
+/** By run, since `oldest`. */
+async function readDurations(
+  session: Session,
+  entityType: Parameters,
+  oldest: Date,
+): Promise<ReadonlyMap<string, BatchDurations>> {
+  const { rows } = await session.query(
+    `SELECT b.RunId, COUNT(*), SUM(CAST(b.DurationMs AS bigint)), MAX(b.DurationMs)
+     FROM dbo.TB_R_SYNC_BATCH AS b INNER JOIN dbo.TB_R_SYNC_RUN AS r ON r.RunId = b.RunId
+     WHERE b.EntityType = @entityType AND r.StartedAt >= @oldest AND b.Attempts > 0 AND b.SettledAt IS NOT NULL
+       AND b.DurationMs IS NOT NULL
+     GROUP BY b.RunId`,
+    { ...entityType, oldest: datetime2(oldest) },
+  );
+  return new Map(
+    rows.map(([runId, batches, totalMs, slowestMs]) => [
+      runId as string,
+      { batches: batches as number, totalMs: Number(totalMs), slowestMs: slowestMs as number },
+    ]),
+  );
 }
 
 /** What the job before this one left in TB_R_SYNC_TRACKING and TB_R_Log. Its error texts may hold anything. */

@@ -45,6 +45,37 @@ export interface EntityError {
   /** Without values of rows. */
   readonly text: string;
   readonly httpStatus?: number;
+  /** What to do about it, where what stopped the entity said so. */
+  readonly hint?: string;
+}
+
+/** Dead letters of one entity that wait for the same reason. */
+export interface DeadLetterReason {
+  /** Without values of rows. */
+  readonly reason: string;
+  readonly httpStatus?: number;
+  readonly rows: number;
+  readonly lastFailedAt: Date;
+  /** The key of one of them. */
+  readonly exampleKey: string;
+}
+
+/** How long the batches of an entity took in one run, in milliseconds, over those that were attempted and settled. */
+export interface BatchDurations {
+  readonly batches: number;
+  readonly totalMs: number;
+  readonly slowestMs: number;
+}
+
+/** What one of the listed runs did for an entity. */
+export interface EntityRun {
+  /** Lower-case UUID. */
+  readonly runId: string;
+  readonly startedAt: Date;
+  /** Absent where the run died before it wrote a summary, or still works. */
+  readonly counts?: RunCounts;
+  /** Absent where it settled no batch of the entity. */
+  readonly durations?: BatchDurations;
 }
 
 /** A batch that was reserved and never settled. */
@@ -84,10 +115,16 @@ export interface EntityHistory {
   /** When it last ran to the end with nothing refused, unknown or held back, whether or not there was anything to send. */
   readonly lastGoodRunAt?: Date;
   readonly lastError?: EntityError;
+  /** The errors of late, newest first, each text once: its newest. The first is `lastError`. */
+  readonly errors: readonly EntityError[];
   /** Oldest first. */
   readonly unresolved: readonly UnresolvedRecord[];
   /** Rows that wait as dead letters. */
   readonly deadLetters: number;
+  /** The ten most frequent reasons among them, the most frequent first. */
+  readonly deadLetterReasons: readonly DeadLetterReason[];
+  /** Those of the listed runs that came to it, newest first. */
+  readonly runs: readonly EntityRun[];
   /** Who holds its lock, as far as the tables say. */
   readonly lockedSince?: Date;
 }

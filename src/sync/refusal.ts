@@ -14,11 +14,12 @@ export function refusalError(
   return new SyncError(
     'DESTINATION_REFUSED',
     `${name}: the destination ${host} refuses every ${operation === 'delete' ? 'deletion' : 'request'} (${what}).`,
-    hintOf(attempt?.status ?? 0, operation === 'delete' ? 'deleted' : 'destination'),
+    refusalHint(attempt?.status ?? 0, operation === 'delete' ? 'deleted' : 'destination'),
   );
 }
 
-function hintOf(status: number, where: 'deleted' | 'destination'): string {
+/** What to do about an answer of this status that stops an entity; `where` is the configuration's part it came by. */
+export function refusalHint(status: number, where: 'deleted' | 'destination'): string {
   if (status === 401 || status === 403) return 'Check destination.auth, and that its account may import this entity.';
   if (status === 404 || status === 410) return `Check ${where}.url.`;
   if (status === 405 || status === 501) return `Check ${where}.method and ${where}.url.`;

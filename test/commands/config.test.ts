@@ -78,6 +78,7 @@ describe('config print', () => {
     },
     logging: { file: 'sync.log' },
     schedule: { cron: '0 3 * * *', timeZone: 'Asia/Jakarta' },
+    report: { html: 'status.html' },
     run: { maxDurationMinutes: 0.5 },
     destination: { baseUrl: 'https://api.example', headers: { 'X-Token': 'tok', 'X-Source': 'hr' } },
     entities: [
@@ -137,6 +138,7 @@ describe('config print', () => {
     });
     assert.deepEqual(printed.schedule, tree.schedule);
     assert.deepEqual(printed.run, { maxRetries: 100, maxDurationMinutes: 0.5 });
+    assert.match(printed.report.html, /[\\/]status\.html$/);
     assert.deepEqual(Object.keys(printed.logging), ['level', 'format', 'file', 'maxFileBytes', 'maxFiles']);
     const [users, basic, bearer] = printed.entities;
     assert.deepEqual(users, {

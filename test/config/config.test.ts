@@ -266,15 +266,17 @@ describe('the file', () => {
         ...smallConfig(),
         connections: { main: 'Server=db;Database=MDM;User ID=sync;Password=${file:password.txt}' },
         logging: { file: 'logs/sync.log', format: 'json', level: 'debug' },
+        report: { html: '../www/status.html' },
       }),
     });
-    const { connections, logging } = await loadConfig({ cwd: '/', env: {}, file: join(directory, 'c.json') });
+    const { connections, logging, report } = await loadConfig({ cwd: '/', env: {}, file: join(directory, 'c.json') });
     assert.equal(connections.main?.login.password, 'from-a-file');
     assert.deepEqual(logging, {
       level: 'debug',
       format: 'json',
       file: { path: join(directory, 'logs', 'sync.log'), maxFileBytes: 10_485_760, maxFiles: 10 },
     });
+    assert.deepEqual(report, { html: join(directory, '..', 'www', 'status.html') });
   });
 });
 

@@ -1,5 +1,5 @@
 /** Histories as src/sqlserver/history.ts returns them, for the tests of the status report. */
-import type { EntityHistory, History, RunCounts, RunRecord } from '../../src/sync/history.ts';
+import type { EntityHistory, EntityRun, History, RunCounts, RunRecord } from '../../src/sync/history.ts';
 
 export const SCHEDULE = { cron: '0 3 * * *', timeZone: 'Asia/Jakarta' };
 
@@ -52,7 +52,21 @@ export function deadRun(daysAgo: number): RunRecord {
 
 /** An entity of which nothing is known. */
 export function untouched(entity: string): EntityHistory {
-  return { entity, trackedRows: 0, unresolved: [], deadLetters: 0 };
+  return { entity, trackedRows: 0, errors: [], unresolved: [], deadLetters: 0, deadLetterReasons: [], runs: [] };
+}
+
+/** What these runs did for an entity: rows by run, newest first; batches that took 900 ms, the slowest 2.5 s. */
+export function entityRuns(rows: readonly number[]): EntityRun[] {
+  return rows.map((rowsAccepted, daysAgo) => {
+    const { runId, startedAt } = nightlyRun(daysAgo);
+    const batches = Math.ceil(rowsAccepted / 3000);
+    return {
+      runId,
+      startedAt,
+      counts: counts({ rowsAccepted, batchesAccepted: batches }),
+      ...(batches > 0 && { durations: { batches, totalMs: batches * 900, slowestMs: 2500 } }),
+    };
+  });
 }
 
 const night = nightlyRun(0, {
@@ -65,7 +79,7 @@ export const EVENTFUL: History = {
   migrated: true,
   entities: [
     {
-      entity: 'Users',
+      ...untouched('Users'),
       lastRun: {
         run: night,
         state: 'done',
@@ -80,11 +94,18 @@ export const EVENTFUL: History = {
         text: 'HTTP 500 Internal Server Error: the import of the staging table did not finish, since its disk is full; ask the operators of the receiver',
         httpStatus: 500,
       },
-      unresolved: [],
-      deadLetters: 0,
+      errors: [
+        {
+          at: new Date('2026-11-23T20:00:07Z'),
+          text: 'HTTP 500 Internal Server Error: the import of the staging table did not finish, since its disk is full; ask the operators of the receiver',
+          httpStatus: 500,
+        },
+        { at: new Date('2026-11-19T20:00:03Z'), text: 'HTTP 429 Too Many Requests', httpStatus: 429 },
+      ],
+      runs: entityRuns([7000, 120, 80, 0, 95, 120, 3100, 120, 130, 40]),
     },
     {
-      entity: 'ActualOrg',
+      ...untouched('ActualOrg'),
       lastRun: {
         run: night,
         state: 'failed',
@@ -98,6 +119,13 @@ export const EVENTFUL: History = {
         at: new Date('2026-11-23T20:01:16Z'),
         text: 'ActualOrg: \u001b[2J組織構造テーブル\u202eが見つかりません\r\n👩‍💼 tidak ada',
       },
+      errors: [
+        {
+          at: new Date('2026-11-23T20:01:16Z'),
+          text: 'ActualOrg: \u001b[2J組織構造テーブル\u202eが見つかりません\r\n👩‍💼 tidak ada',
+          hint: 'Check source.table of ActualOrg, and the permissions of the login.',
+        },
+      ],
       unresolved: [
         {
           batchId: '11111111-0000-4000-8000-000000000000',
@@ -116,10 +144,9 @@ export const EVENTFUL: History = {
           lastTriedAt: new Date('2026-11-23T20:00:01Z'),
         },
       ],
-      deadLetters: 0,
     },
     {
-      entity: 'イベントカレンダー🎌の予定',
+      ...untouched('イベントカレンダー🎌の予定'),
       lastRun: {
         run: night,
         state: 'done',
@@ -129,8 +156,23 @@ export const EVENTFUL: History = {
       trackedRows: 9_042,
       lastSuccessAt: new Date('2026-11-23T20:01:15Z'),
       lastGoodRunAt: new Date('2026-11-23T20:01:16Z'),
-      unresolved: [],
-      deadLetters: 2,
+      deadLetters: 15,
+      deadLetterReasons: [
+        {
+          reason: 'HTTP 422: EventDate must not be in the past: ***',
+          httpStatus: 422,
+          rows: 14,
+          lastFailedAt: new Date('2026-11-23T20:01:02Z'),
+          exampleKey: '2026-11-01|Libur nasional',
+        },
+        {
+          reason: 'its payload has no EventName 予定名',
+          rows: 1,
+          lastFailedAt: new Date('2026-11-21T20:01:02Z'),
+          exampleKey: '2026-11-02|',
+        },
+      ],
+      runs: entityRuns([42, 0, 0, 3]),
     },
     {
       ...untouched('ActualEntity'),
@@ -181,6 +223,55 @@ export const QUIET: History = {
     trackedRows: 10_000,
     lastSuccessAt: new Date('2026-11-02T20:00:11Z'),
     lastGoodRunAt: new Date('2026-11-23T20:01:16Z'),
+    runs: entityRuns([0, 60, 60]),
   })),
-  runs: [0, 1, 2].map((daysAgo) => nightlyRun(daysAgo)),
+  runs: [0, 120, 120].map((rowsAccepted, daysAgo) => nightlyRun(daysAgo, { counts: counts({ rowsAccepted }) })),
+};
+
+/** A month with a first load, failures and a dead run, as far as charts show it, and texts that would run if they could. */
+export const MONTH: History = {
+  ...EVENTFUL,
+  entities: EVENTFUL.entities.map((entity, index) =>
+    index > 0
+      ? entity
+      : {
+          ...entity,
+          entity: `Users<script>planted = 'name'</script>" onload="planted = 'attribute'`,
+          errors: [
+            {
+              at: new Date('2026-11-23T20:00:07Z'),
+              text: `HTTP 500: <img src="https://example.com/x.png" onerror="planted = 'error'"> ${'x'.repeat(300)}\u0000\u202e`,
+              httpStatus: 500,
+            },
+          ],
+          runs: entityRuns([
+            7000,
+            120,
+            80,
+            0,
+            95,
+            120,
+            3100,
+            ...Array.from({ length: 22 }, (_, index) => 60 + ((index * 37) % 80)),
+            200_000,
+          ]),
+        },
+  ),
+  runs: Array.from({ length: 30 }, (_, daysAgo) => {
+    if (daysAgo === 0) return night;
+    if (daysAgo === 5) return deadRun(daysAgo);
+    if (daysAgo === 12) {
+      const failed = counts({
+        rowsAccepted: 20,
+        rowsRefused: 9,
+        rowsUnresolved: 14,
+        newDeadLetters: 5,
+        batchesRefused: 2,
+      });
+      return nightlyRun(daysAgo, { exitCode: 1, counts: failed, host: "</td><script>planted = 'host'</script>" });
+    }
+    return nightlyRun(daysAgo, {
+      counts: counts({ rowsAccepted: daysAgo === 29 ? 200_000 : 60 + ((daysAgo * 37) % 80), batchesAccepted: 1 }),
+    });
+  }),
 };

@@ -6,11 +6,12 @@ import stringWidth from 'string-width';
 import { statusDocument } from '../../src/report/status-json.ts';
 import { statusText } from '../../src/report/status-text.ts';
 import type { History } from '../../src/sync/history.ts';
+import { anyHistory } from './any-history.ts';
 import { assertGolden } from './golden.ts';
 import { EVENTFUL, NEVER_RUN, NOW, OLD_JOB, QUIET, SCHEDULE } from './status-fixture.ts';
 
-const textOf = (history: History, columns: number, colour = false) =>
-  statusText(statusDocument(history, SCHEDULE, NOW), { columns, colour });
+const textOf = (history: History, columns: number, colour = false, utf8 = true) =>
+  statusText(statusDocument(history, SCHEDULE, NOW), { columns, colour, utf8 });
 
 describe('the screen that status prints', () => {
   for (const columns of [60, 80, 200]) {
@@ -30,109 +31,29 @@ describe('the screen that status prints', () => {
       assert.deepEqual(lines(stripVTControlCharacters(coloured)), lines(textOf(EVENTFUL, columns)));
     });
   }
+  it('where UTF-8 is not shown the trend is in numbers', () => {
+    const text = textOf(EVENTFUL, 80, false, false);
+    assert.match(text, /^ {2}trend +40, 130, 120, 3,100, 120, 95, 0, 80, 120, 7,000 rows a run$/m);
+    assert.doesNotMatch(text, /[▁▂▃▄▅▆▇█]/);
+  });
+
 
   it('without a schedule times are in UTC and nothing is overdue', () => {
-    const text = statusText(statusDocument(EVENTFUL, undefined, NOW), { columns: 80, colour: false });
+    const text = statusText(statusDocument(EVENTFUL, undefined, NOW), { columns: 80, colour: false, utf8: true });
     assert.match(text, /^Status at 2026-11-24 01:00 \+00:00\nNo schedule is configured/);
     assert.doesNotMatch(text, /ALARM {2}(?!OrgObject: no run)|Next run/);
   });
 });
 
-const weirdText = fc.oneof(
-  fc.string({ unit: 'binary' }),
-  fc.string({ unit: 'grapheme' }),
-  fc.constantFrom(
-    '\u001b[31mred',
-    '\u009b2J',
-    '組織'.repeat(40),
-    '👩‍👩‍👧‍👦'.repeat(30),
-    'e\u0301'.repeat(99),
-    'x'.repeat(500),
-    '\ud800',
-    '\u0600',
-  ),
-);
-const anyDate = fc.date({ noInvalidDate: false });
-const anyCount = fc.oneof(fc.nat(), fc.constantFrom(Number.MAX_SAFE_INTEGER, Number.NaN, -1));
-const anyCounts = fc.record({
-  rowsAccepted: anyCount,
-  rowsRefused: anyCount,
-  rowsUnresolved: anyCount,
-  batchesAccepted: anyCount,
-  batchesRefused: anyCount,
-  batchesUnresolved: anyCount,
-  newDeadLetters: anyCount,
-  rowsChanged: anyCount,
-  rowsDeleted: anyCount,
-  deletionsHeld: anyCount,
-});
-const always = { requiredKeys: ['runId', 'startedAt', 'state', 'host', 'processId', 'version', 'arguments'] } as const;
-const anyRun = fc.record(
-  {
-    runId: fc.uuid(),
-    startedAt: anyDate,
-    finishedAt: anyDate,
-    state: fc.constantFrom('running', 'finished', 'aborted'),
-    exitCode: fc.integer(),
-    host: weirdText,
-    processId: fc.integer(),
-    version: weirdText,
-    arguments: weirdText,
-    counts: anyCounts,
-  },
-  { requiredKeys: [...always.requiredKeys] },
-);
-const anyLastRun = fc.record(
-  {
-    run: anyRun,
-    state: fc.constantFrom('done', 'resolved', 'stopped', 'locked', 'failed'),
-    stoppedBy: fc.constantFrom('signal', 'limit', 'deadline', 'breaker'),
-    durationMs: anyCount,
-    counts: anyCounts,
-  },
-  { requiredKeys: ['run', 'counts'] },
-);
-const anyBatch = fc.record(
-  {
-    batchId: fc.uuid(),
-    rows: anyCount,
-    createdAt: anyDate,
-    runsTried: anyCount,
-    lastTriedAt: anyDate,
-    error: weirdText,
-    httpStatus: fc.integer(),
-  },
-  { requiredKeys: ['batchId', 'rows', 'createdAt', 'runsTried', 'lastTriedAt'] },
-);
-const anyEntity = fc.record(
-  {
-    entity: weirdText,
-    lastRun: anyLastRun,
-    trackedRows: anyCount,
-    lastSuccessAt: anyDate,
-    lastGoodRunAt: anyDate,
-    lastError: fc.record({ at: anyDate, text: weirdText, httpStatus: fc.integer() }, { requiredKeys: ['at', 'text'] }),
-    unresolved: fc.array(anyBatch, { maxLength: 5 }),
-    deadLetters: anyCount,
-    lockedSince: anyDate,
-  },
-  { requiredKeys: ['entity', 'trackedRows', 'unresolved', 'deadLetters'] },
-);
-const anyHistory = fc.record({
-  migrated: fc.boolean(),
-  entities: fc.array(anyEntity, { maxLength: 4 }),
-  runs: fc.array(anyRun, { maxLength: 4 }),
-});
-
 it('whatever the history holds, status prints: no line is too long, nothing steers the terminal', () => {
   fc.assert(
-    fc.property(anyHistory, fc.integer({ min: 40, max: 220 }), (history, columns) => {
-      const text = textOf(history as History, columns);
+    fc.property(anyHistory, fc.integer({ min: 40, max: 220 }), fc.boolean(), (history, columns, utf8) => {
+      const text = textOf(history, columns, false, utf8);
       for (const line of text.split('\n')) {
         assert.ok(stringWidth(line) <= columns, `${stringWidth(line)} > ${columns}: ${line}`);
         assert.doesNotMatch(line, /[\p{Cc}\u202a-\u202e\u2066-\u2069]/u);
       }
-      JSON.stringify(statusDocument(history as History, SCHEDULE, NOW));
+      JSON.stringify(statusDocument(history, SCHEDULE, NOW));
     }),
     { numRuns: 300 },
   );

@@ -73,8 +73,11 @@ describe('the history', () => {
     assert.deepEqual(await historyOf(entityNamed('Never')), {
       entity: 'Never',
       trackedRows: 0,
+      errors: [],
       unresolved: [],
       deadLetters: 0,
+      deadLetterReasons: [],
+      runs: [],
     });
   });
 
@@ -122,6 +125,17 @@ describe('the history', () => {
     const history = await historyOf(entity);
     assert.equal(history.trackedRows, 3);
     assert.equal(history.deadLetters, 1);
+    const [{ lastFailedAt, ...reason } = assert.fail()] = history.deadLetterReasons;
+    assert.deepEqual(reason, { reason: 'x', rows: 1, exampleKey: 'd' });
+    assert.ok(Math.abs(Date.now() - lastFailedAt.getTime()) < 60_000);
+    const [{ startedAt, ...entityRun } = assert.fail(), ...others] = history.runs;
+    assert.deepEqual(others, []);
+    assert.deepEqual(startedAt, history.lastRun?.run.startedAt);
+    assert.deepEqual(entityRun, {
+      runId,
+      counts: history.lastRun?.counts,
+      durations: { batches: 2, totalMs: 20, slowestMs: 10 },
+    });
     assert.equal(history.lastRun?.run.runId, runId);
     assert.equal(history.lastRun.state, 'done');
     assert.equal(history.lastRun.durationMs, 1234);
@@ -183,8 +197,75 @@ describe('the history', () => {
     await run(entity, async () => {}, summaryOf(entity, { state: 'failed', error }));
     const history = await historyOf(entity);
     assert.equal(history.lastError?.text, 'Stopped: dbo.X is not there');
+    assert.deepEqual(
+      history.errors.map(({ text, hint }) => [text, hint]),
+      [['Stopped: dbo.X is not there', 'y']],
+    );
     assert.equal(history.lastRun?.state, 'failed');
     assert.equal(history.lastGoodRunAt, undefined);
+  });
+
+  it('tells the errors of late, newest first and each text once, five at most', async () => {
+    const entity = entityNamed('Erring');
+    const texts = ['a', 'b', 'a', 'c', 'd', 'e', 'f', 'f'];
+    await run(
+      entity,
+      async (ledger) => {
+        for (const [index, text] of texts.entries()) {
+          const batch = batchOf([`${index}`]);
+          await ledger.reserve(batch);
+          const attempt = { startedAt: new Date(), durationMs: 10, status: 500, error: text };
+          await ledger.settle(batch, { state: 'refused', attempts: [attempt] }, []);
+          await server.execute('log', 'UPDATE dbo.TB_R_SYNC_BATCH SET SettledAt = @at WHERE BatchId = @id', {
+            at: `2026-11-24T03:00:0${index}.000`,
+            id: batch.id,
+          });
+        }
+      },
+      summaryOf(entity, { refused: texts.length }),
+    );
+    const { errors, lastError } = await historyOf(entity);
+    assert.deepEqual(
+      errors.map(({ text, at }) => [text, at.getUTCSeconds()]),
+      [
+        ['f', 7],
+        ['e', 5],
+        ['d', 4],
+        ['c', 3],
+        ['a', 2],
+      ],
+    );
+    assert.deepEqual(lastError, errors[0]);
+  });
+
+  it('tells dead letters by reason, the most frequent first, without those that were given up', async () => {
+    const entity = entityNamed('Dying');
+    await run(
+      entity,
+      async (ledger) => {
+        const letters = Array.from({ length: 14 }, (_, index) => ({ key: `${index}`, reason: `reason ${index}` }));
+        await ledger.deadLetter([
+          ...letters,
+          { key: 'x', reason: 'often' },
+          { key: 'y', reason: 'often', httpStatus: 422 },
+        ]);
+        await ledger.deadLetter([
+          { key: 'w', reason: 'often' },
+          { key: 'z', reason: 'given up' },
+        ]);
+        await server.execute(
+          'log',
+          `UPDATE dbo.TB_R_SYNC_FAILURE SET State = N'discarded' WHERE EntityType = N'Dying' AND Reason = N'given up'`,
+        );
+      },
+      summaryOf(entity),
+    );
+    const { deadLetters, deadLetterReasons } = await historyOf(entity);
+    assert.equal(deadLetters, 17);
+    assert.equal(deadLetterReasons.length, 10);
+    const [{ lastFailedAt: _, ...often } = assert.fail()] = deadLetterReasons;
+    assert.deepEqual(often, { reason: 'often', rows: 2, exampleKey: 'w' });
+    assert.ok(deadLetterReasons.slice(1).every(({ rows }) => rows === 1));
   });
 
   it('tells of a batch whose outcome is unknown when it was last tried, how often, and why it is', async () => {
@@ -328,7 +409,17 @@ describe('the history of a ledger that only the old job wrote', () => {
     const history = await readHistory(empty, [USERS], 10);
     assert.deepEqual(history, {
       migrated: false,
-      entities: [{ entity: 'Users', trackedRows: 0, unresolved: [], deadLetters: 0 }],
+      entities: [
+        {
+          entity: 'Users',
+          trackedRows: 0,
+          errors: [],
+          unresolved: [],
+          deadLetters: 0,
+          deadLetterReasons: [],
+          runs: [],
+        },
+      ],
       runs: [],
     });
   });

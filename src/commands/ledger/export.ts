@@ -1,11 +1,11 @@
 /** `tamhr-sync ledger export`: the ledger's rows as NDJSON or CSV, which `ledger adopt --keys` reads again. */
-import { randomUUID } from 'node:crypto';
-import { type FileHandle, open, readlink, realpath, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { open, readlink, realpath, stat } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { CommandContext } from '../context.ts';
 import { entityOption } from '../entities.ts';
 import { isUnread, outputFailed, type Write, writeOut } from '../output.ts';
+import { writeWholeFile } from '../whole-file.ts';
 import { type LedgerAccess, type LedgerOptions, withLedger } from './access.ts';
 
 interface ExportCommandOptions extends Pick<LedgerOptions, 'entity'> {
@@ -52,7 +52,7 @@ async function toOutput({ io }: CommandContext, path: string, work: (write: Writ
   const isThere = await stat(target).catch(() => undefined);
   // Renamed over, a pipe or device would be a file from then on. That a folder is none is said where the file is renamed.
   const isInto = isThere !== undefined && !isThere.isFile() && !isThere.isDirectory();
-  await (isInto ? intoDevice(path, work) : toFile(path, target, work));
+  await (isInto ? intoDevice(path, work) : toFile(target, work));
 }
 
 const STDOUT: readonly string[] = ['/dev/stdout', '/dev/fd/1', '/proc/self/fd/1'];
@@ -87,32 +87,11 @@ async function intoDevice(path: string, work: (write: Write) => Promise<void>): 
   }
 }
 
-/** Whoever reads the file finds all of it, or what was there before. */
-async function toFile(path: string, target: string, work: (write: Write) => Promise<void>): Promise<void> {
-  const temporary = join(dirname(target), `.tamhr-sync-${randomUUID()}.tmp`);
-  const onFile = async <T>(step: () => Promise<T>): Promise<T> => {
-    try {
-      return await step();
-    } catch (error) {
-      throw outputFailed(path, error);
-    }
-  };
-  const file: FileHandle = await onFile(() => open(temporary, 'wx', 0o600));
-  try {
-    await work((text) =>
-      onFile(async () => {
-        await file.writeFile(text);
-        return true;
-      }),
-    );
-    await onFile(async () => {
-      await file.sync();
-      await file.close();
-      await rename(temporary, target);
-    });
-  } catch (error) {
-    await file.close().catch(() => {});
-    await rm(temporary, { force: true });
-    throw error;
-  }
+async function toFile(path: string, work: (write: Write) => Promise<void>): Promise<void> {
+  await writeWholeFile(path, 0o600, (write) =>
+    work(async (text) => {
+      await write(text);
+      return true;
+    }),
+  );
 }
