@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { register as registerConfig } from './commands/config.ts';
 import type { CommandContext, Io, TextStream } from './commands/context.ts';
 import { register as registerFailures } from './commands/failures.ts';
+import { register as registerInit } from './commands/init.ts';
 import { register as registerLedger } from './commands/ledger.ts';
 import { register as registerMigrate } from './commands/migrate.ts';
 import { register as registerPlan } from './commands/plan.ts';
@@ -41,7 +42,10 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     )
     .version(VERSION, '--version', 'print the version')
     .option('--config <file>', 'configuration file (default: sync.config.json, .yaml or .yml in the working directory)')
-    .option('--secrets <file>', 'file of NAME=value lines for the ${env:NAME} references in the configuration')
+    .option(
+      '--secrets <file>',
+      'file of NAME=value lines for the ${env:NAME} references (default: .env beside the configuration)',
+    )
     .helpCommand('help [command]', 'show help for a command')
 
     .addHelpText('afterAll', `\nExit codes:\n${exitCodeLines()}`)
@@ -50,6 +54,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     .exitOverride()
     .configureOutput({ writeOut: (text) => stdout.write(text), writeErr: (text) => stderr.write(text) });
   const commands = [
+    registerInit,
     registerRun,
     registerPlan,
     registerStatus,

@@ -13,18 +13,21 @@ export interface InProcessOptions {
   readonly stdin?: NonNullable<Io['stdin']>;
   /** Whether stderr is a terminal. */
   readonly isTTY?: boolean;
+  /** Called with what is written to stderr. */
+  readonly onStderr?: (text: string) => void;
 }
 
 /** Runs `tamhr-sync` with these arguments to its end. Rejects where main() does, which it never should. */
 export async function runInProcess(
   args: readonly string[],
-  { cwd, env = {}, signals = new EventEmitter(), stdin, isTTY = false }: InProcessOptions,
+  { cwd, env = {}, signals = new EventEmitter(), stdin, isTTY = false, onStderr }: InProcessOptions,
 ): Promise<CliResult> {
   const written = { stdout: '', stderr: '' };
   const stream = (name: keyof typeof written) => ({
     isTTY: isTTY && name === 'stderr',
     write(text: string, done?: () => void) {
       written[name] += text;
+      if (name === 'stderr') onStderr?.(text);
       done?.();
     },
   });
