@@ -172,7 +172,7 @@ export async function gatherAnswers(
 const DEFAULT_HEADER = 'X-Api-Key';
 
 /** The ways to authenticate, as flag and as choice. */
-export const AUTH_CHOICES: readonly { value: Auth['type']; label: string }[] = [
+const AUTH_CHOICES: readonly { value: Auth['type']; label: string }[] = [
   { value: 'apiKey', label: 'an API key in a header' },
   { value: 'basic', label: 'HTTP Basic: user and password' },
   { value: 'bearer', label: 'a bearer token' },
@@ -186,7 +186,7 @@ function authOfVariables(variable: Known['variable']): Auth['type'] | undefined 
 }
 
 /** What is wrong with the URL of the API, if anything. */
-export function urlProblem(text: string): string | undefined {
+function urlProblem(text: string): string | undefined {
   return /^https?:$/.test(URL.parse(text)?.protocol ?? '') ? undefined : 'Write a URL such as https://api.example.com.';
 }
 
