@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -242,6 +243,17 @@ describe('tamhr-sync init', () => {
     assert.match(stderr, /Nothing was written\.\n$/);
     assert.deepEqual(await readdir(cwd), []);
   });
+
+  it('writes nothing when a signal comes while it asks', async (t) => {
+    const cwd = await folder(t);
+    const { stdin } = typing([]);
+    const signals = new EventEmitter();
+    const onStderr = watching(() => signals.emit('SIGTERM', 'SIGTERM'));
+    const { code } = await runInProcess(['init'], { cwd, isTTY: true, stdin: () => stdin, onStderr, signals });
+    assert.equal(code, 143);
+    assert.deepEqual(await readdir(cwd), []);
+    assert.equal(signals.listenerCount('SIGTERM'), 0);
+  });
 });
 
 /** Calls `asked` once for each question: the library marks the one that waits with ◆ (or *, without Unicode). */
@@ -288,6 +300,18 @@ describe('tamhr-sync init --inspect', () => {
       StartDate datetime NOT NULL, EndDate datetime NOT NULL, ObjectDescription nvarchar(20) NULL)`);
     await client.batch('ALTER TABLE dbo.MDM_ACTUAL_ENTITY_STRUCTURE DROP COLUMN ObjectDescription');
     await client.batch('ALTER TABLE dbo.MDM_ACTUAL_ENTITY_STRUCTURE ADD Object_Description nvarchar(20) NULL');
+    const refused = await folder(t);
+    const { stdin, asked, left } = typing(['\r', '\r', '\r', '\r', 'n', 'n']);
+    await runInProcess(['init', '--inspect', '--api-url', 'https://h.example'], {
+      cwd: refused,
+      env: env(),
+      isTTY: true,
+      stdin: () => stdin,
+      onStderr: watching(asked),
+    });
+    assert.deepEqual(left, []);
+    const asShipped = JSON.parse(await readFile(join(refused, 'sync.config.json'), 'utf8'));
+    assert.equal(asShipped.entities[3].source.table, 'dbo.MDM_ORGANIZATION_OBJECT');
     const cwd = await folder(t);
     const { code, stdout, stderr } = await init(cwd);
     assert.equal(code, 0, stderr);

@@ -75,6 +75,6 @@ function terminal(stream: TextStream): Writable {
   });
   return Object.defineProperties(writable, {
     isTTY: { value: true },
-    columns: { get: () => stream.columns ?? 80 },
+    columns: { get: () => stream.columns || 80 },
   });
 }
