@@ -6,6 +6,7 @@ import { register as registerConfig } from './commands/config.ts';
 import type { CommandContext, Io, TextStream } from './commands/context.ts';
 import { register as registerFailures } from './commands/failures.ts';
 import { register as registerHelp } from './commands/help.ts';
+import { register as registerInit } from './commands/init.ts';
 import { ledgerExitCodes } from './commands/ledger/exit-codes.ts';
 import { register as registerLedger } from './commands/ledger.ts';
 import { register as registerLogs } from './commands/logs.ts';
@@ -53,7 +54,10 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
       throw new CommanderError(0, 'commander.version', 'printed');
     })
     .option('--config <file>', 'configuration file (default: sync.config.json, .yaml or .yml in the working directory)')
-    .option('--secrets <file>', 'file of NAME=value lines for the ${env:NAME} references in the configuration')
+    .option(
+      '--secrets <file>',
+      'file of NAME=value lines for the ${env:NAME} references (default: .env beside the configuration)',
+    )
     .addHelpText('after', '\nMore: tamhr-sync help topics')
     .addHelpText('afterAll', ({ command }) => exitCodeLines(command, helpWidth(io.stdout)))
     // Commander takes the style away where getOutHasColors says so.
@@ -69,6 +73,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
       getErrHasColors: () => wantsColour(io.stderr, io.env),
     });
   const commands = [
+    registerInit,
     registerRun,
     registerPlan,
     registerStatus,

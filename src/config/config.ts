@@ -1,5 +1,6 @@
 /** Loads the configuration: file, references, form, meaning. All problems are told at once. */
-import { dirname, resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { nextDue } from '../schedule/due.ts';
 import type { ConnectionSettings } from '../sync/connection.ts';
 import type { Entity } from '../sync/entity.ts';
@@ -16,7 +17,7 @@ import { isLoopback } from './proxy.ts';
 import { type Resolved, resolveReferences } from './references.ts';
 import { DEFAULTS, type RawConfig, type RawConnection } from './schema.ts';
 import { clearSecretPaths, mayShow, secretsOf, urlsOf } from './secrets.ts';
-import { parseSecretsFile } from './secrets-file.ts';
+import { DEFAULT_SECRETS_FILE, parseSecretsFile } from './secrets-file.ts';
 import { othersCanRead, readFailure, readText } from './text-file.ts';
 import { readTls } from './tls.ts';
 import { validate } from './validate.ts';
@@ -65,7 +66,7 @@ export interface ConfigOrigin {
   readonly file?: string;
   readonly cwd: string;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** --secrets: its variables come before the environment's. */
+  /** --secrets; absent: `.env` beside the file, where there is one. Its variables come before the environment's. */
   readonly secretsFile?: string;
 }
 
@@ -79,9 +80,9 @@ export async function loadConfig({ file, cwd, env, secretsFile }: ConfigOrigin):
   const { path, ignored } = file === undefined ? await findConfigFile(cwd) : { path: resolve(cwd, file), ignored: [] };
   const name = displayPath(path, cwd);
   const raw = await readConfigFile(path, cwd);
-  const secrets = secretsFile === undefined ? undefined : await readSecretsFile(resolve(cwd, secretsFile), cwd);
-  const variable = (variable: string) => secrets?.variables.get(variable) ?? env[variable];
   const directory = dirname(path);
+  const secrets = await readSecrets(directory, secretsFile, cwd);
+  const variable = (variable: string) => secrets?.variables.get(variable) ?? env[variable];
   const resolved = await resolveReferences(raw, { variable, directory });
   const canShow = (at: Path) => mayShow(at) && !resolved.references.some(({ path }) => isSame(path, at));
   const draft = new Draft(resolved.tree, formProblems(resolved, canShow), canShow);
@@ -207,9 +208,16 @@ function readLogging({ logging = {} }: RawConfig, directory: string): Config['lo
   };
 }
 
+/** The file that --secrets names, else the default one where it is there. */
+async function readSecrets(directory: string, named: string | undefined, cwd: string) {
+  if (named !== undefined) return readSecretsFile(resolve(cwd, named), cwd);
+  const path = join(directory, DEFAULT_SECRETS_FILE);
+  return existsSync(path) ? readSecretsFile(path, cwd) : undefined;
+}
+
 async function readSecretsFile(path: string, cwd: string) {
   const name = displayPath(path, cwd);
-  const hint = 'Name a file of NAME=value lines with --secrets.';
+  const hint = 'Check who may read it, or name another file of NAME=value lines with --secrets.';
   const text = await readText(path).catch((error: unknown) => {
     throw new SyncError('SECRET_UNRESOLVED', `The secrets file ${name} cannot be read: ${readFailure(error)}.`, hint);
   });
@@ -272,7 +280,7 @@ function invalid(name: string, problems: readonly Problem[], resolved: Resolved)
     onlyUnresolved ? 'SECRET_UNRESOLVED' : 'CONFIG_INVALID',
     `${name} is invalid (${lines.size} ${lines.size === 1 ? 'problem' : 'problems'}):${[...lines].join('')}`,
     onlyUnresolved
-      ? 'Set the variables in the environment or in the file that --secrets names, and create the files.'
+      ? 'Set the variables in the environment or in the secrets file (.env beside the configuration, or the one that --secrets names), and create the files.'
       : 'Correct them, then try tamhr-sync config validate.',
   );
 }

@@ -43,7 +43,8 @@ export function checkTimeZone(draft: Draft, path: Path): void {
   draft.report(path, `found ${draft.show(path)}, expected an IANA time zone${near}`);
 }
 
-function isTimeZone(name: string): boolean {
+/** Whether it is an IANA time zone that this Node.js knows. */
+export function isTimeZone(name: string): boolean {
   try {
     new Intl.DateTimeFormat('en', { timeZone: name });
     return true;

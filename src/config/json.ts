@@ -25,10 +25,15 @@ const STRING = /"[ !#-[\]-\u{10ffff}]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[ !#-[
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])/y;
 const WORD = /true|false|null/y;
 const WORDS: Readonly<Record<string, boolean | null>> = { true: true, false: false, null: null };
+const COMMENT = /\/\/[^\r\n]*|\/\*.*?\*\//sy;
 const MAX_DEPTH = 100;
 
-/** Parses JSON (RFC 8259) in which no object has a key twice. Throws JsonSyntaxError. */
-export function parseJson(text: string): unknown {
+/**
+ * Parses JSON (RFC 8259) in which no object has a key twice. Throws JsonSyntaxError. With `lenient`, comments and a comma
+ * after the last member are allowed, as in the appsettings.json of .NET
+ * (https://learn.microsoft.com/dotnet/core/extensions/configuration-providers#json-configuration-provider).
+ */
+export function parseJson(text: string, { lenient = false }: { readonly lenient?: boolean } = {}): unknown {
   let position = 0;
 
   const result = value(0);
@@ -62,6 +67,7 @@ export function parseJson(text: string): unknown {
     if (take('}')) return {};
     do {
       skipWhitespace();
+      if (lenient && text[position] === '}') break;
       const start = position;
       if (text[position] !== '"') fail('expected a key in double quotes');
       const key = string();
@@ -79,8 +85,11 @@ export function parseJson(text: string): unknown {
     position += 1;
     skipWhitespace();
     if (take(']')) return items;
-    do items.push(value(depth + 1));
-    while (take(','));
+    do {
+      skipWhitespace();
+      if (lenient && text[position] === ']') break;
+      items.push(value(depth + 1));
+    } while (take(','));
     if (!take(']')) fail('expected "," or "]"');
     return items;
   }
@@ -95,7 +104,10 @@ export function parseJson(text: string): unknown {
 
   function skipWhitespace(): void {
     match(WHITESPACE);
-    if (text.startsWith('//', position) || text.startsWith('/*', position)) fail('JSON has no comments');
+    while (lenient && match(COMMENT) !== undefined) match(WHITESPACE);
+    if (text.startsWith('//', position) || text.startsWith('/*', position)) {
+      fail(lenient ? 'expected the end of the comment' : 'JSON has no comments');
+    }
   }
 
   function take(character: string): boolean {

@@ -1,4 +1,8 @@
-/** The file that --secrets names: NAME=value lines. */
+/** The secrets file (.env beside the configuration, or the one that --secrets names): NAME=value lines, read and written. */
+import { SyncError } from '../sync/errors.ts';
+
+/** Name of the secrets file that is read where --secrets names none, in the configuration's folder. */
+export const DEFAULT_SECRETS_FILE = '.env';
 
 /** A secrets file's variables, and the numbers (from 1) of lines that are none. */
 export interface SecretsFile {
@@ -23,6 +27,23 @@ export function parseSecretsFile(text: string): SecretsFile {
     else variables.set(name, unquote(value.trim()));
   }
   return { variables, badLines };
+}
+
+/**
+ * The text of a secrets file that parseSecretsFile reads back as these variables. A value cannot have a line break: throws
+ * SyncError CONFIG_INVALID, which names the variable.
+ */
+export function secretsFileText(variables: ReadonlyMap<string, string>): string {
+  return Array.from(variables, ([name, value]) => {
+    if (/[\r\n]/.test(value)) {
+      throw new SyncError(
+        'CONFIG_INVALID',
+        `The value of ${name} has a line break, which a line of a secrets file cannot hold.`,
+        'Write the value on one line.',
+      );
+    }
+    return `${name}=${value !== value.trim() || /^(["']).*\1$/.test(value) ? `"${value}"` : value}\n`;
+  }).join('');
 }
 
 function unquote(value: string): string {

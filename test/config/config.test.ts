@@ -291,6 +291,32 @@ describe('secrets', () => {
     assert.deepEqual(config.warnings, []);
   });
 
+  test('stand in .env beside the configuration, whatever the working directory, unless another file is named', async (t) => {
+    const directory = await directoryWith(t, {
+      'sync.config.json': JSON.stringify(smallConfig()),
+      '.env': 'DB_PASSWORD=from .env\n',
+      'other.env': '',
+    });
+    const passwordOf = async (origin: { secretsFile?: string }) => {
+      const config = await loadConfig({ cwd: '/', env: ENV, file: join(directory, 'sync.config.json'), ...origin });
+      return config.connections.main?.login.password;
+    };
+    assert.equal(await passwordOf({}), 'from .env');
+    assert.equal(await passwordOf({ secretsFile: join(directory, 'other.env') }), ENV.DB_PASSWORD);
+  });
+
+  test('in a .env that others can read give a warning', {
+    skip: process.platform === 'win32' && 'Windows has no modes',
+  }, async (t) => {
+    const cwd = await directoryWith(t, {
+      'sync.config.json': JSON.stringify(smallConfig()),
+      '.env': 'DB_PASSWORD=x\n',
+    });
+    await chmod(join(cwd, '.env'), 0o644);
+    const { warnings } = await loadConfig({ cwd, env: {} });
+    assert.deepEqual(warnings, ['.env holds secrets and others can read it; let only its owner read it (chmod 600)']);
+  });
+
   test('file that is not there or has other lines is an error that shows none of it', async (t) => {
     const cwd = await directoryWith(t, {
       'sync.config.json': JSON.stringify(smallConfig()),

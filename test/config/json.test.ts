@@ -109,3 +109,29 @@ describe('parseJson', () => {
     }
   });
 });
+
+describe('parseJson, lenient', () => {
+  const lenient = (text: string) => parseJson(text, { lenient: true });
+
+  test('passes over comments and commas after the last member', () => {
+    assert.deepEqual(lenient('// a\n{"a": [1, 2, /* two */], // b\n "u": "http://x/*y*/",}/**/'), {
+      a: [1, 2],
+      u: 'http://x/*y*/',
+    });
+    assert.deepEqual(lenient('{}//'), {});
+  });
+
+  test('takes everything that JSON.parse takes', () => {
+    fc.assert(
+      fc.property(fc.json({ maxDepth: 4 }), (json) => {
+        assert.deepEqual(lenient(json), JSON.parse(json));
+      }),
+    );
+  });
+
+  test('still refuses what is neither', () => {
+    for (const text of ['{,}', '[,]', '[1,,]', '{"a":1,,}', '/* open', '{"a": /}', '1,', '{"a": 1, "a": 2,}']) {
+      assert.throws(() => lenient(text), JsonSyntaxError, text);
+    }
+  });
+});

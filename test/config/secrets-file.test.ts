@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { parseSecretsFile } from '../../src/config/secrets-file.ts';
+import { parseSecretsFile, secretsFileText } from '../../src/config/secrets-file.ts';
 
 function variablesOf(text: string): Record<string, string> {
   const { variables, badLines } = parseSecretsFile(text);
@@ -53,5 +53,24 @@ describe('parseSecretsFile', () => {
 
   test('tells the numbers of the lines that are none', () => {
     assert.deepEqual(parseSecretsFile('A=1\nhunter2\nexport\n=3').badLines, [2, 3, 4]);
+  });
+});
+
+describe('secretsFileText', () => {
+  test('is read back as it was, whatever the values', () => {
+    const name = fc.stringMatching(/^[A-Z_][A-Z0-9_]{0,9}$/);
+    const value = fc.string({ unit: 'binary' }).filter((text) => !/[\r\n]/.test(text));
+    fc.assert(
+      fc.property(fc.dictionary(name, value, { noNullPrototype: true }), (variables) => {
+        assert.deepEqual(variablesOf(secretsFileText(new Map(Object.entries(variables)))), variables);
+      }),
+    );
+  });
+
+  test('cannot hold a line break, and names the variable without its value', () => {
+    assert.throws(
+      () => secretsFileText(new Map([['A', 'hush\nhush']])),
+      (error: Error) => /value of A has a line break/.test(error.message) && !/hush/.test(error.message),
+    );
   });
 });

@@ -17,12 +17,14 @@ export interface InProcessOptions {
   readonly columns?: number;
   /** Called with each text on stdout; false: nobody reads it any more. */
   readonly onStdout?: (text: string) => boolean;
+  /** Called with what is written to stderr. */
+  readonly onStderr?: (text: string) => void;
 }
 
 /** Runs `tamhr-sync` with these arguments to its end. Rejects where main() does, which it never should. */
 export async function runInProcess(
   args: readonly string[],
-  { cwd, env = {}, signals = new EventEmitter(), stdin, isTTY = false, columns, onStdout }: InProcessOptions,
+  { cwd, env = {}, signals = new EventEmitter(), stdin, isTTY = false, columns, onStdout, onStderr }: InProcessOptions,
 ): Promise<CliResult> {
   const written = { stdout: '', stderr: '' };
   const stream = (name: keyof typeof written) => ({
@@ -31,6 +33,7 @@ export async function runInProcess(
     write(text: string, done?: (error?: Error) => void) {
       const isRead = name === 'stderr' || onStdout?.(text) !== false;
       if (isRead) written[name] += text;
+      if (name === 'stderr') onStderr?.(text);
       done?.(isRead ? undefined : Object.assign(new Error('nobody reads this'), { code: 'EPIPE' }));
     },
   });

@@ -37,7 +37,6 @@ describe('the screen that status prints', () => {
     assert.doesNotMatch(text, /[▁▂▃▄▅▆▇█]/);
   });
 
-
   it('without a schedule times are in UTC and nothing is overdue', () => {
     const text = statusText(statusDocument(EVENTFUL, undefined, NOW), { columns: 80, colour: false, utf8: true });
     assert.match(text, /^Status at 2026-11-24 01:00 \+00:00\nNo schedule is configured/);

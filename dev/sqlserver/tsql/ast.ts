@@ -1,5 +1,7 @@
 /** The tree that the parser makes of a batch. It says what was written; names and types are resolved in bind/. */
+
 import type { SqlType } from '../engine.ts';
+import type { Permission } from './catalogue/permissions.ts';
 import type { Stored } from './values/stored.ts';
 
 /** [database.][schema.]name as written; an omitted part in the middle (db..t) is ''. */
@@ -369,6 +371,15 @@ export type StatementBody =
     }
   | { readonly kind: 'createSchema'; readonly name: string }
   | { readonly kind: 'createDatabase'; readonly name: string }
+  | { readonly kind: 'createLogin'; readonly name: string; readonly password: string }
+  | { readonly kind: 'dropLogin'; readonly name: string }
+  | { readonly kind: 'createUser'; readonly name: string; readonly login: string }
+  | {
+      readonly kind: 'grant';
+      readonly permissions: readonly Permission[];
+      readonly object: ObjectName;
+      readonly user: string;
+    }
   | { readonly kind: 'alterDatabase'; readonly name: string | undefined; readonly option: string }
   | {
       readonly kind: 'drop';

@@ -77,6 +77,7 @@ const messages: Readonly<Record<number, readonly [number, string]>> = {
   245: [16, "Conversion failed when converting the %1 value '%2' to data type %3."],
   248: [16, "The conversion of the %1 value '%2' overflowed an int column."],
   257: [16, 'Implicit conversion from data type %1 to %2 is not allowed. Use the CONVERT function to run this query.'],
+  262: [14, "%1 permission denied in database '%2'."],
   263: [16, 'Must specify table to select from.'],
   264: [
     16,
@@ -126,6 +127,7 @@ const messages: Readonly<Record<number, readonly [number, string]>> = {
   ],
   628: [13, 'Cannot issue SAVE TRANSACTION when there is no active transaction.'],
   911: [16, "Database '%1' does not exist. Make sure that the name is entered correctly."],
+  916: [14, 'The server principal "%1" is not able to access the database "%2" under the current security context.'],
   1002: [15, 'Specified scale %1 is invalid.'],
   1007: [15, "The number '%1' is out of the range for numeric representation (maximum precision 38)."],
   1011: [15, "The correlation name '%1' is specified multiple times in a FROM clause."],
@@ -315,6 +317,7 @@ const messages: Readonly<Record<number, readonly [number, string]>> = {
   13609: [16, "JSON text is not properly formatted. Unexpected character '%1' is found at position %2."],
   13623: [16, 'Scalar value cannot be found in the specified JSON path.'],
   15151: [16, "Cannot find the %1 '%2', because it does not exist or you do not have permission."],
+  15247: [16, 'User does not have permission to perform this action.'],
   16924: [16, 'Cursorfetch: The number of variables declared in the INTO list must match that of selected columns.'],
   18456: [14, "Login failed for user '%1'."],
 };

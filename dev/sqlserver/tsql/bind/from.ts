@@ -175,6 +175,7 @@ export abstract class FromBinder extends ExpressionBinder {
     if (view !== undefined) return view;
     const object = this.compilation.names.object(parts);
     if (object === undefined) throw sqlError(208, parts.join('.'));
+    if (this.compilation.viewDepth === 0) this.compilation.names.allow(object, 'SELECT');
     const alias = source.alias ?? (parts.at(-1) as string);
     const name = source.alias === undefined ? [object.database, object.schema, object.name] : undefined;
     return object.kind === 'table' ? this.baseTable(object, alias, name) : this.view(object, alias, outer);
@@ -202,9 +203,11 @@ export abstract class FromBinder extends ExpressionBinder {
     if (statement?.kind !== 'select') throw sqlError(208, view.name);
     const before = this.ctes;
     this.ctes = [];
+    this.compilation.viewDepth++;
     try {
       return this.derived(this.subquery(statement.query, noScope, true), alias, view.columns);
     } finally {
+      this.compilation.viewDepth--;
       this.ctes = before;
     }
   }

@@ -1,6 +1,7 @@
 /** What a running statement can ask its session: the functions of T-SQL that depend on it. */
 import type { SqlType } from '../../engine.ts';
 import type { Catalogue, Table, View } from '../catalogue/objects.ts';
+import type { Permission } from '../catalogue/permissions.ts';
 import type { Stored } from '../values/stored.ts';
 
 /** The error that a CATCH block handles. */
@@ -19,6 +20,8 @@ export interface Runtime {
   readonly database: string;
   readonly catalogue: Catalogue;
   readonly loginName: string;
+  /** May do everything everywhere. */
+  readonly isAdministrator: boolean;
   readonly hostName: string;
   readonly appName: string;
   readonly rowCount: bigint;
@@ -38,6 +41,8 @@ export interface Runtime {
   variable(name: string): { readonly type: SqlType; readonly value: Stored };
   /** Finds an object by [database.][schema.]name, temporary tables included. */
   object(parts: readonly string[]): Table | View | undefined;
+  /** Is the session's user allowed to do that with the object, or where no permission is named, to see that it exists? */
+  isAllowed(object: Table | View, permission?: Permission): boolean;
   rowsIn(table: Table): number;
   /** The last value that an identity column was given. */
   identityOf(table: Table): bigint | null;

@@ -2,6 +2,7 @@
 import type { SqlType } from '../../engine.ts';
 import type { Cte, Expression } from '../ast.ts';
 import { type Catalogue, sameName, type Table, type View } from '../catalogue/objects.ts';
+import type { Permission } from '../catalogue/permissions.ts';
 import { sqlError } from '../errors.ts';
 import type { Stored } from '../values/stored.ts';
 import type { Bound } from './bound.ts';
@@ -53,6 +54,8 @@ export interface Names {
   /** Finds a table or view, or undefined. Throws 911 and 7202 for unknown databases and servers. */
   object(parts: readonly string[]): Table | View | undefined;
   variableType(name: string): SqlType | undefined;
+  /** Throws 229 where the session's user must not do that with the object. */
+  allow(object: Table | View, permission: Permission): void;
 }
 
 /** One statement being compiled. */
@@ -61,6 +64,8 @@ export class Compilation {
   private readonly bindings: Binding[] = [];
   /** A lock hint or an isolation level asks for the writer's place even to read. */
   locksForRead = false;
+  /** How many views the binder is inside of: who may read a view need not be allowed to read what is behind it. */
+  viewDepth = 0;
   /** Tables that the statement reads. */
   readonly reads = new Set<Table>();
   private aliases = 0;

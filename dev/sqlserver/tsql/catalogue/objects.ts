@@ -4,6 +4,7 @@
  */
 import type { SqlType } from '../../engine.ts';
 import { fold } from '../values/collation.ts';
+import type { Grant, User } from './permissions.ts';
 
 /** A column as sys.columns knows it. */
 export interface Column {
@@ -90,6 +91,8 @@ export interface Database {
   /** Since ALTER DATABASE … SET READ_ONLY. */
   readonly readOnly: boolean;
   readonly compatibilityLevel: number;
+  readonly users: readonly User[];
+  readonly grants: readonly Grant[];
   readonly createdAt: string;
 }
 
@@ -116,6 +119,8 @@ export function emptyDatabase(id: number, name: string, createdAt: string): Data
     readCommittedSnapshot: true,
     readOnly: false,
     compatibilityLevel: 150,
+    users: [],
+    grants: [],
     createdAt,
   };
 }
@@ -200,6 +205,8 @@ export function deserializeDatabase(text: string): Database {
     typeof value === 'object' && value !== null && 'bigint' in value ? BigInt(value.bigint as string) : value,
   ) as Omit<Database, 'objects'> & { objects: (Table | View)[] };
   return {
+    // Storage of before has neither.
+    ...{ users: [], grants: [] },
     ...parsed,
     objects: new Map(parsed.objects.map((object) => [objectKey(object.schema, object.name), object])),
   };

@@ -433,5 +433,8 @@ export const catalogueViews: Readonly<Record<string, CatalogueView>> = {
 /** The rows of a view as the JSON text that a query's json_each reads. */
 export function catalogueRows(view: string, databaseName: string, runtime: Runtime): string {
   const database = findDatabase(runtime.catalogue, databaseName);
-  return JSON.stringify(database === undefined ? [] : catalogueViews[view]?.rows(database, runtime));
+  if (database === undefined) return '[]';
+  // Who has no permission on an object does not see it here.
+  const seen = [...database.objects].filter(([, object]) => runtime.isAllowed(object));
+  return JSON.stringify(catalogueViews[view]?.rows({ ...database, objects: new Map(seen) }, runtime));
 }

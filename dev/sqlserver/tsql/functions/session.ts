@@ -2,6 +2,7 @@
 import type { SqlType } from '../../engine.ts';
 import type { Runtime } from '../bind/runtime.ts';
 import { findColumn, findDatabase, findObjectById, sameName, type Table, type View } from '../catalogue/objects.ts';
+import type { Permission } from '../catalogue/permissions.ts';
 import { unsupported } from '../errors.ts';
 import { displayLength, isText, nvarchar, storageLength, types, varbinary } from '../types.ts';
 import { defaultCollation } from '../values/collation.ts';
@@ -84,7 +85,9 @@ function find(runtime: Runtime, text: string): Table | View | undefined {
   const parts = nameParts(text);
   if (parts.length === 0 || parts.length > 3) return undefined;
   try {
-    return runtime.object(parts);
+    const object = runtime.object(parts);
+    // What one has no permission on is not there: https://learn.microsoft.com/sql/relational-databases/security/metadata-visibility-configuration
+    return object !== undefined && runtime.isAllowed(object) ? object : undefined;
   } catch {
     return undefined;
   }
@@ -219,11 +222,21 @@ function schemaOf(runtime: Runtime, id: bigint | null): Stored {
   return database?.schemas.find((schema) => schema.id === Number(id))?.name ?? null;
 }
 
-function permission(runtime: Runtime, securable: string | null, securableClass: string | null): Stored {
+function permission(
+  runtime: Runtime,
+  securable: string | null,
+  securableClass: string | null,
+  wanted: string | null,
+): Stored {
   if (securable === null || securableClass === null) return 1n;
   if (/^database$/i.test(securableClass))
     return findDatabase(runtime.catalogue, nameParts(securable)[0] ?? '') === undefined ? null : 1n;
-  if (/^object$/i.test(securableClass)) return find(runtime, securable) === undefined ? null : 1n;
+  if (/^object$/i.test(securableClass)) {
+    const object = find(runtime, securable);
+    if (object === undefined) return null;
+    const named = PERMISSIONS.find((known) => known === wanted?.toUpperCase());
+    return (named === undefined ? runtime.isAdministrator : runtime.isAllowed(object, named)) ? 1n : 0n;
+  }
   if (/^schema$/i.test(securableClass)) {
     const database = findDatabase(runtime.catalogue, runtime.database);
     return database?.schemas.some((schema) => sameName(schema.name, nameParts(securable)[0] ?? '')) ? 1n : null;
@@ -236,6 +249,14 @@ function identity(runtime: Runtime, table: string | null): Stored {
   if (object?.kind !== 'table') return null;
   const column = object.columns.find((candidate) => candidate.identity !== undefined);
   return column === undefined ? null : numericIdentity(runtime.identityOf(object) ?? column.identity?.seed ?? null);
+}
+
+const PERMISSIONS: readonly Permission[] = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'];
+
+function principalId(runtime: Runtime, userName: string | null): Stored {
+  const users = findDatabase(runtime.catalogue, runtime.database)?.users;
+  const user = users?.find((candidate) => userName !== null && sameName(candidate.name, userName));
+  return user === undefined ? null : BigInt(user.id);
 }
 
 const login = (runtime: Runtime): Stored => runtime.loginName;
@@ -302,8 +323,8 @@ export const sessionFunctions: readonly Entry[] = [
   ofSession('HAS_DBACCESS', [name], types.int, (runtime, database: string | null) =>
     database !== null && findDatabase(runtime.catalogue, database) !== undefined ? 1n : null,
   ),
-  ofSession('IS_SRVROLEMEMBER', [name, name], types.int, () => 1n, 1),
-  ofSession('IS_MEMBER', [name], types.int, () => 1n),
+  ofSession('IS_SRVROLEMEMBER', [name, name], types.int, (runtime) => (runtime.isAdministrator ? 1n : 0n), 1),
+  ofSession('IS_MEMBER', [name], types.int, (runtime) => (runtime.isAdministrator ? 1n : 0n)),
   ofSession('SERVERPROPERTY', [nvarchar(128)], nvarchar(128), (_, property: string | null) => {
     const value = property === null ? undefined : serverProperties[property.toLowerCase()];
     return value === undefined ? null : String(value);
@@ -345,6 +366,7 @@ export const sessionFunctions: readonly Entry[] = [
   ofSession('IDENT_CURRENT', [nvarchar(4000)], number, identity),
   ofSession('SCOPE_IDENTITY', [], number, (runtime) => numericIdentity(runtime.scopeIdentity)),
   ofSession('SUSER_SNAME', [varbinary(85)], name, login, 0),
+  ofSession('DATABASE_PRINCIPAL_ID', [name], types.int, principalId),
   ofSession('SUSER_NAME', [types.int], name, login, 0),
   ofSession('ORIGINAL_LOGIN', [], name, login),
   ofSession('SYSTEM_USER', [], name, login),

@@ -9,7 +9,10 @@ import type {
   StatementBody,
   TableDefinition,
 } from '../ast.ts';
+import type { Permission } from '../catalogue/permissions.ts';
 import { QueryParser } from './query.ts';
+
+const PERMISSIONS: readonly Permission[] = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'];
 
 /** Index options that leave results as they are; their values are read and not kept. */
 const indexOptions = new Set([
@@ -59,6 +62,10 @@ export class DefinitionParser extends QueryParser {
         if (this.is('ON', 'CONTAINMENT', 'LOG', 'WITH')) this.refuse();
         return { kind: 'createDatabase', name };
       }
+      case 'LOGIN':
+        return this.createLogin();
+      case 'USER':
+        return this.createUser();
       case 'OR':
         this.advance();
         this.expect('ALTER');
@@ -86,6 +93,7 @@ export class DefinitionParser extends QueryParser {
 
   protected drop(): StatementBody {
     this.expect('DROP');
+    if (this.accept('LOGIN')) return { kind: 'dropLogin', name: this.identifier() };
     if (!this.is('TABLE', 'VIEW', 'SCHEMA', 'DATABASE', 'INDEX')) this.refuse();
     const what = this.advance().key as 'TABLE' | 'VIEW' | 'SCHEMA' | 'DATABASE' | 'INDEX';
     const ifExists = this.acceptSequence('IF', 'EXISTS');
@@ -101,6 +109,47 @@ export class DefinitionParser extends QueryParser {
       };
     }
     return { kind: 'drop', what, names: this.list(() => this.objectName()), ifExists };
+  }
+
+  private createLogin(): StatementBody {
+    this.expect('LOGIN');
+    const name = this.identifier();
+    if (!this.isSequence('WITH', 'PASSWORD')) this.refuse();
+    this.acceptSequence('WITH', 'PASSWORD', '=');
+    const password = this.string();
+    // Rules for passwords, which the stand-in does not have.
+    while (this.accept(',')) {
+      if (!this.is('CHECK_POLICY', 'CHECK_EXPIRATION')) this.refuse();
+      this.advance();
+      this.expect('=');
+      this.expect('ON', 'OFF');
+    }
+    return { kind: 'createLogin', name, password };
+  }
+
+  private createUser(): StatementBody {
+    this.expect('USER');
+    const name = this.identifier();
+    if (!this.is('FOR', 'FROM')) return { kind: 'createUser', name, login: name };
+    this.advance();
+    if (!this.accept('LOGIN')) this.refuse();
+    return { kind: 'createUser', name, login: this.identifier() };
+  }
+
+  protected grant(): StatementBody {
+    this.expect('GRANT');
+    const permissions = this.list(() => {
+      if (!this.is(...PERMISSIONS)) this.refuse();
+      const permission = this.advance().key as Permission;
+      if (this.is('(')) this.refuse();
+      return permission;
+    });
+    if (!this.accept('ON')) this.refuse();
+    const object = this.objectName();
+    this.expect('TO');
+    const user = this.identifier();
+    if (this.is(',', 'WITH', 'AS')) this.refuse();
+    return { kind: 'grant', permissions, object, user };
   }
 
   /** ON [PRIMARY], TEXTIMAGE_ON [PRIMARY], WITH (index options): where a table or index lies. */

@@ -188,9 +188,10 @@ class StatementParser extends DefinitionParser {
         this.expect('TABLE');
         return { kind: 'truncate', table: this.objectName() };
       }
+      case 'GRANT':
+        return this.grant();
       case 'MERGE':
       case 'GOTO':
-      case 'GRANT':
       case 'DENY':
       case 'REVOKE':
       case 'DBCC':

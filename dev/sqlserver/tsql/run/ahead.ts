@@ -88,5 +88,5 @@ function checkStatement(core: SessionCore, statement: Statement): void {
   }
 }
 
-/** Errors about objects or settings that an earlier statement of the batch may yet change. */
-const deferred = new Set([208, 544, 545, 911, 1088, 2760, 4902, 8101]);
+/** Errors about objects, permissions or settings that an earlier statement of the batch may yet change. */
+const deferred = new Set([208, 229, 544, 545, 911, 1088, 2760, 4902, 8101]);

@@ -26,6 +26,7 @@ export function* runBulk(core: SessionCore, sql: string, load: BulkLoad): Genera
   if (statement?.kind !== 'insertBulk') throw sqlError(102, 'INSERT BULK');
   const table = core.object(statement.target.parts);
   if (table?.kind !== 'table') throw sqlError(208, statement.target.parts.join('.'));
+  core.allow(table, 'INSERT');
   const options = new Set(statement.options);
   const columns = statement.columns.map(({ name }) => {
     const column = findColumn(table, name);

@@ -119,6 +119,7 @@ function outputTarget(
   count: number,
 ): { table: Table; columnIds: readonly number[] } {
   const table = targetTable(core, into.name);
+  core.allow(table, 'INSERT');
   const columns =
     into.columns === undefined ? writableColumns(table) : into.columns.map((name) => requireColumn(table, name));
   if (columns.length !== count) throw sqlError(213);
@@ -182,6 +183,7 @@ function requireColumn(table: Table, name: string): Column {
 export function insertPlan(core: SessionCore, statement: Insert): InsertPlan {
   return compiled(core, statement, () => {
     const table = targetTable(core, statement.target);
+    core.allow(table, 'INSERT');
     const isIdentityOn = core.identityInsert?.id === table.id;
     const columns = insertColumns(table, statement.columns, isIdentityOn);
     const compilation = new Compilation(core);
@@ -303,6 +305,12 @@ function bindTarget(core: SessionCore, binder: QueryBinder, name: ObjectName, fr
   };
 }
 
+/** A condition is read, too, and reading takes SELECT: https://learn.microsoft.com/sql/t-sql/queries/update-transact-sql#permissions */
+function allowChange(core: SessionCore, table: Table, permission: 'UPDATE' | 'DELETE', hasCondition: boolean): void {
+  core.allow(table, permission);
+  if (hasCondition) core.allow(table, 'SELECT');
+}
+
 function changeable(source: Source | undefined): Target['source'] {
   if (source?.table === undefined) throw unsupported(`change through ${source?.alias ?? 'this source'}`);
   return { ...source, table: source.table };
@@ -330,6 +338,7 @@ export function updatePlan(core: SessionCore, statement: Update): UpdatePlan {
     return binder.withCtes(statement.ctes, () => {
       const target = bindTarget(core, binder, statement.target, statement.from);
       const { table } = target.source.table;
+      allowChange(core, table, 'UPDATE', statement.where !== undefined);
       const scope: Scope = { sources: target.from.sources, parent: undefined, grouping: undefined };
       const set: Column[] = [];
       const values: string[] = [];
@@ -480,6 +489,7 @@ export function deletePlan(core: SessionCore, statement: Delete): ReadPlan {
     return binder.withCtes(statement.ctes, () => {
       const target = bindTarget(core, binder, statement.target, statement.from);
       const { table } = target.source.table;
+      allowChange(core, table, 'DELETE', statement.where !== undefined);
       const scope: Scope = { sources: target.from.sources, parent: undefined, grouping: undefined };
       const sql = targetSql(binder, target, statement, [], scope);
       return { table, ...compilation.finish(sql), output: outputPlan(core, table, statement.output, ['deleted']) };

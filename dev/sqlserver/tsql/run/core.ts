@@ -22,6 +22,7 @@ import {
   type View,
   withDatabase,
 } from '../catalogue/objects.ts';
+import { isGranted, mayEnter, type Permission } from '../catalogue/permissions.ts';
 import { message, sqlError } from '../errors.ts';
 import { registerAggregates } from '../functions/aggregates.ts';
 import { registerSqlFunctions } from '../functions/sqlite.ts';
@@ -129,6 +130,8 @@ export class SessionCore implements Runtime, Names {
   private temporary: readonly TemporaryTable[] = [];
   private readonly prepared = new Map<string, StatementSync>();
   private firstRowversion: bigint | undefined;
+  /** May do everything everywhere. */
+  readonly isAdministrator: boolean;
   private readonly loginDatabase: string;
 
   constructor(server: Server, request: LoginRequest, database: string) {
@@ -140,6 +143,7 @@ export class SessionCore implements Runtime, Names {
     this.appName = request.appName;
     this.database = database;
     this.loginDatabase = database;
+    this.isAdministrator = server.logins.get(fold(request.userName))?.isAdministrator ?? false;
     this.connection = server.connect();
     registerClosures(this.connection, this);
     registerAggregates(this.connection);
@@ -159,7 +163,7 @@ export class SessionCore implements Runtime, Names {
   /** What compiled statements depend on, beside their text. */
   get planKey(): string {
     const temporary = this.temporary.length === 0 ? 0 : versionOf(this.temporary);
-    return `${versionOf(this.catalogue)} ${temporary} ${this.database} ${this.identityInsert?.id ?? ''} ${this.frame.signature}`;
+    return `${versionOf(this.catalogue)} ${temporary} ${this.database} ${this.identityInsert?.id ?? ''} ${this.isAdministrator ? '' : fold(this.loginName)} ${this.frame.signature}`;
   }
 
   get frame(): Frame {
@@ -178,7 +182,24 @@ export class SessionCore implements Runtime, Names {
     if (server !== undefined) throw sqlError(7202, server);
     if (name.startsWith('#') || name.startsWith('@')) return this.temporaryTable(name);
     const place = database === undefined || database === '' ? this.database : database;
+    this.requireAccess(this.databaseOf(place));
     return findObject(this.databaseOf(place), schema === undefined || schema === '' ? 'dbo' : schema, name);
+  }
+
+  /** Throws 916 where the session's login has no user in the database. */
+  requireAccess(database: Database): void {
+    if (!this.isAdministrator && !mayEnter(database, this.loginName))
+      throw sqlError(916, this.loginName, database.name);
+  }
+
+  isAllowed(object: Table | View, permission?: Permission): boolean {
+    if (this.isAdministrator || (object.kind === 'table' && object.temporary)) return true;
+    return isGranted(this.databaseOf(object.database), this.loginName, object, permission);
+  }
+
+  allow(object: Table | View, permission: Permission): void {
+    if (!this.isAllowed(object, permission))
+      throw sqlError(229, permission, object.name, object.database, object.schema);
   }
 
   private temporaryTable(name: string): Table | undefined {

@@ -14,6 +14,7 @@ import {
   type Table,
   withDatabase,
 } from '../catalogue/objects.ts';
+import type { Login } from '../catalogue/permissions.ts';
 import { parseBatch } from '../parser/statement.ts';
 import { fold } from '../values/collation.ts';
 import { creationTime } from '../values/datetime.ts';
@@ -37,7 +38,8 @@ interface OpenSession {
 /** The part of an engine that is not of one session. */
 export class Server {
   readonly locks = new LockTable();
-  readonly logins: Readonly<Record<string, string>>;
+  /** By folded name. */
+  readonly logins: Map<string, Login>;
   /** What a new session has. */
   readonly initialSettings: Readonly<Settings>;
   /** The committed state. */
@@ -62,7 +64,9 @@ export class Server {
     databases: readonly string[],
     initialSettings: Readonly<Settings> = defaultSettings,
   ) {
-    this.logins = logins;
+    this.logins = new Map(
+      Object.entries(logins).map(([name, password]) => [fold(name), { name, password, isAdministrator: true }]),
+    );
     this.initialSettings = initialSettings;
     let folder = storage;
     if (folder === undefined) {

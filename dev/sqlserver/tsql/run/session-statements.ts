@@ -18,6 +18,7 @@ import {
 } from './databases.ts';
 import { evaluate } from './evaluate.ts';
 import { print, raise, throwError } from './raising.ts';
+import { createLogin, createUser, dropLogin, grant } from './security.ts';
 import { applySetting } from './settings.ts';
 import { createIndex, createTable, dropIndex, dropTable, truncateTable } from './tables.ts';
 
@@ -31,7 +32,10 @@ function isTemporary(name: string | undefined): boolean {
 
 /** Runs such a statement. */
 export function* performSessionStatement(core: SessionCore, statement: Statement): Generator<Step> {
-  const define = (temporary: boolean, body: () => void): Generator<Step, void> => core.write(temporary, body);
+  const define = (temporary: boolean, body: () => void): Generator<Step, void> => {
+    if (!temporary) requireOwner(core, statement);
+    return core.write(temporary, body);
+  };
   switch (statement.kind) {
     case 'begin':
       yield* core.begin(statement.name);
@@ -105,6 +109,18 @@ export function* performSessionStatement(core: SessionCore, statement: Statement
     case 'createDatabase':
       yield* define(false, () => createDatabase(core, statement.name));
       break;
+    case 'createLogin':
+      createLogin(core, statement.name, statement.password);
+      break;
+    case 'dropLogin':
+      dropLogin(core, statement.name);
+      break;
+    case 'createUser':
+      yield* core.write(false, () => createUser(core, statement.name, statement.login));
+      break;
+    case 'grant':
+      yield* core.write(false, () => grant(core, statement));
+      break;
     case 'alterDatabase':
       yield* define(false, () => alterDatabase(core, statement.name, statement.option));
       break;
@@ -113,6 +129,15 @@ export function* performSessionStatement(core: SessionCore, statement: Statement
   }
   core.rowCount = 0n;
   yield { kind: 'done' };
+}
+
+/** Throws 262 for what makes something new, 1088 for the rest, where the session is no administrator's. */
+function requireOwner(core: SessionCore, statement: Statement): void {
+  if (core.isAdministrator) return;
+  const [, made] = /^create(Table|View|Schema|Database)$/.exec(statement.kind) ?? [];
+  if (made !== undefined) throw sqlError(262, `CREATE ${made.toUpperCase()}`, core.database);
+  const named = 'table' in statement ? statement.table : 'name' in statement ? statement.name : undefined;
+  throw sqlError(1088, typeof named === 'object' && 'parts' in named ? named.parts.join('.') : core.database);
 }
 
 function drop(core: SessionCore, statement: Extract<Statement, { kind: 'drop' }>): void {
@@ -157,6 +182,7 @@ function* delay(core: SessionCore, text: string): Generator<Step> {
 
 function* use(core: SessionCore, name: string): Generator<Step> {
   const database = core.databaseOf(name);
+  core.requireAccess(database);
   const from = core.database;
   core.database = database.name;
   yield { kind: 'database', from, to: database.name };
