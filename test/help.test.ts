@@ -128,7 +128,7 @@ describe('help', () => {
 
   it('on what there is not is wrong usage, and tells what there is', async () => {
     for (const [args, hint] of [
-      [['nope'], /^Commands are: run, .* Topics are: exit-codes, /m],
+      [['nope'], /^Commands are: init, run, .* Topics are: exit-codes, /m],
       [['ledger', 'nope'], /^Commands of ledger are: show, /m],
       [['configuration', 'nope'], /help configuration lists all keys/],
       [['secrets', 'nope'], /Try tamhr-sync help secrets/],

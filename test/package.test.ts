@@ -62,7 +62,7 @@ describe('the package', () => {
   });
 
   it('runs from its compiled files, without a source folder', async () => {
-    assert.match((await program(['--version'])).stdout, /^0\.\d+\.\d+/);
+    assert.match((await program(['--version'])).stdout, /^tamhr-sync 0\.\d+\.\d+ /);
     assert.match((await program(['migrate', '--print'])).stdout, /CREATE TABLE dbo\.TB_R_SYNC_SCHEMA/);
     const env = {
       TAMHR_DEFAULT_CONNECTION: 'Server=db;Database=MDM;User Id=a;Password=b',

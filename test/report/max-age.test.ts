@@ -12,6 +12,9 @@ function lineFor(goodHoursAgo: Record<string, number | undefined>, maxAgeHours: 
     trackedRows: 0,
     unresolved: [],
     deadLetters: 0,
+    errors: [],
+    deadLetterReasons: [],
+    runs: [],
     ...(hours !== undefined && { lastGoodRunAt: new Date(NOW.getTime() - hours * HOUR_MS) }),
   }));
   const document = statusDocument({ migrated: true, entities, runs: [] }, SCHEDULE, NOW);
