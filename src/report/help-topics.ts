@@ -123,12 +123,12 @@ const CONFIGURATION = [
 const SECRETS = [
   'Keep secrets out of the configuration: a reference anywhere in one of its strings stands for them.',
   [
-    '  ${env:NAME}   an environment variable, or a line of the',
-    '                file that --secrets names, which wins',
+    '  ${env:NAME}   a line of the secrets file, else a variable',
+    '                of the environment',
     "  ${file:PATH}  a file's content without its last line break",
     '  $${           a plain ${',
   ].join('\n'),
-  'A secrets file holds NAME=value lines. Empty lines and lines that begin with # do not count; quotes around a value and an export before the name are left out.',
+  'The secrets file is .env beside the configuration, or the file that --secrets names. It holds NAME=value lines. Empty lines and lines that begin with # do not count; quotes around a value and an export before the name are left out.',
   ['  # /etc/tamhr-sync/.env', '  HR_CONNECTION=Server=db;Database=HR;User Id=sync;…', '  API_KEY=…'].join('\n'),
   "Let only the job's user read it (chmod 600 .env). Secrets that stand in the configuration itself work, with a warning where others can read the file.",
   'What is known to be secret is replaced by *** wherever it would be printed, logged or stored in the log database.',
