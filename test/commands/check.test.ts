@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { chmod, writeFile } from 'node:fs/promises';
+import { chmod, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
@@ -395,8 +395,9 @@ describe('check', () => {
   });
 
   describe('of files and the configuration', () => {
-    it('warns of secrets that others can read, and of a configuration that others can write', async () => {
+    it('warns of secrets that others can read, and of a configuration that others can write', async (t) => {
       const file = join(job.folder, '.env');
+      t.after(() => rm(file));
       await writeFile(file, 'TAMHR_API_KEY=from-the-file\n');
       await chmod(file, 0o644);
       await chmod(join(job.folder, 'sync.config.json'), 0o666);

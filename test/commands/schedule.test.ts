@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
@@ -113,7 +113,10 @@ describe('schedule print', () => {
 
     const { folder, schedule } = await installation(t, { logging: { file: 'run.log' } });
     const env = { DB_PASSWORD: 'db-password-1' };
+    const secrets = join(folder, '.env');
+    await rename(secrets, `${secrets}.away`);
     const shell = await runInProcess(['schedule', 'print', '--as', 'cron', ...IN_UTC], { cwd: folder, env });
+    await rename(`${secrets}.away`, secrets);
     assert.equal(shell.code, 0);
     assert.match(shell.stderr, /^warning: variables of the configuration are only set in this shell/);
     assert.match(shell.stdout, /2>>\S+\/tamhr-sync\.stderr\.log$/m);

@@ -141,7 +141,10 @@ describe('a run that is killed while it looks for a bad row', () => {
     assert.ok(await killAt(rig, afterGoodPiece));
     const { taken, tracked, unresolved } = await leftBy(rig);
     assert.ok(taken > 0 && unresolved > 0, `taken ${taken}, unresolved ${unresolved}`);
-    assert.deepEqual([tracked, taken + unresolved], [taken, 1]);
+    // The bad row may have been found before.
+    const [letters] = await rig.log('SELECT COUNT(*) AS buried FROM dbo.TB_R_SYNC_FAILURE');
+    const rows = (taken + unresolved) * rig.options.batchSize + Number(letters?.buried);
+    assert.deepEqual([tracked, Math.round(rows)], [taken, rig.options.batchSize]);
     assert.equal(await completed(rig, 1), 0);
   });
 });
