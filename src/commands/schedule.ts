@@ -36,7 +36,8 @@ export function register(program: Command, context: CommandContext): void {
   const log = '--log <file>';
   const zone = new Option('--machine-zone <zone>', "zone of the scheduler's clock (default: this machine's)");
   zone.argParser(zoneName);
-  const secrets = () => program.opts<{ secrets?: string }>().secrets;
+  const globals = () => program.opts<{ config?: string; secrets?: string }>();
+  const secrets = () => globals().secrets;
 
   command
     .command('print')
@@ -59,12 +60,12 @@ export function register(program: Command, context: CommandContext): void {
     .option(log, 'where its log goes (default: a file beside the configuration)')
     .addOption(zone)
     .option('--dry-run', 'print the crontab as it would be, and change nothing')
-    .action((options: ScheduleOptions) => changeCrontab(context, options, secrets(), true));
+    .action((options: ScheduleOptions) => install(context, options, secrets()));
   command
     .command('remove')
     .description("take the job out of this user's crontab")
     .option('--dry-run', 'print the crontab as it would be, and change nothing')
-    .action((options: ScheduleOptions) => changeCrontab(context, options, secrets(), false));
+    .action((options: ScheduleOptions) => remove(context, options, globals().config));
 }
 
 async function print(context: CommandContext, options: ScheduleOptions, secrets?: string): Promise<void> {
@@ -140,22 +141,36 @@ async function writeSchedulerFile(folder: string, { name, text }: SchedulerFile)
   return path;
 }
 
+async function install(context: CommandContext, options: ScheduleOptions, secrets?: string): Promise<void> {
+  const { crontabBlock } = await import('../schedule/crontab.ts');
+  const job = await scheduledJob(context, { ...options, as: 'cron' }, secrets);
+  const block = await exactly(() => crontabBlock(job, new Date()));
+  await changeCrontab(context, options, job.config, block);
+}
+
+/** Goes by the file's path alone: the job can be taken out where its configuration is broken, lacks secrets or is gone. */
+async function remove(context: CommandContext, options: ScheduleOptions, config?: string): Promise<void> {
+  const { cwd } = context.io;
+  const { findConfigFile } = await import('../config/file.ts');
+  const file = config === undefined ? (await findConfigFile(cwd)).path : resolve(cwd, config);
+  await changeCrontab(context, options, file, '');
+}
+
+/** Puts `block` in place of what the crontab has for the configuration `file`; an empty one takes that out. */
 async function changeCrontab(
-  context: CommandContext,
+  { io }: CommandContext,
   options: ScheduleOptions,
-  secrets: string | undefined,
-  install: boolean,
+  file: string,
+  block: string,
 ): Promise<void> {
-  const { stdout, env } = context.io;
-  const { crontabBlock, withBlock } = await import('../schedule/crontab.ts');
+  const { stdout, env } = io;
+  const install = block !== '';
+  const { withBlock } = await import('../schedule/crontab.ts');
   const { readCrontab, writeCrontab } = await import('./schedule/crontab-program.ts');
-  const config = await context.loadConfig();
-  const job = install ? await scheduledJob(context, { ...options, as: 'cron' }, secrets) : undefined;
-  const block = job === undefined ? '' : await exactly(() => crontabBlock(job, new Date()));
   const old = await readCrontab(env);
   // The crontab's text has a character for each byte.
   const bytes = (text: string) => Buffer.from(text).toString('latin1');
-  const text = await exactly(() => withBlock(old, bytes(config.file), bytes(block)));
+  const text = await exactly(() => withBlock(old, bytes(file), bytes(block)));
   if (install && /^\s*CRON_TZ\s*=/m.test(text)) {
     throw new SyncError(
       'SCHEDULE_INEXACT',

@@ -164,6 +164,28 @@ describe('schedule install', () => {
     assert.equal((await schedule('remove')).stdout, 'The crontab has no such job.\n');
   });
 
+  test('removes the job of a configuration that lacks secrets, is broken or is gone', async (t) => {
+    const { folder, table, schedule } = await installation(t);
+    const file = join(folder, 'sync.config.json');
+    const cases: [make: () => Promise<void>, args: string[]][] = [
+      [() => writeFile(join(folder, '.env'), ''), []],
+      [() => writeFile(file, '{ broken'), []],
+      [() => rm(file), ['--config', 'sync.config.json']],
+    ];
+    assert.equal((await schedule('install', ...IN_UTC)).code, 0);
+    const installed = await readFile(table);
+    for (const [make, args] of cases) {
+      await writeFile(table, installed);
+      await make();
+      const removed = await schedule('remove', ...args);
+      assert.deepEqual([removed.code, removed.stdout], [0, 'The job is no longer in the crontab.\n'], removed.stderr);
+      assert.equal(await readFile(table, 'utf8'), '');
+    }
+    const lost = await schedule('remove');
+    assert.equal(lost.code, 78);
+    assert.match(lost.stderr, /or name the file with --config/);
+  });
+
   test('starts from no crontab at all, and with --dry-run prints it only', async (t) => {
     const { table, schedule } = await installation(t, { name: 'jöb' });
     const dry = await schedule('install', '--dry-run', ...IN_UTC);
