@@ -53,7 +53,7 @@ export function register(program: Command, context: CommandContext): void {
     .option('--time-zone <zone>', 'time zone of that (default: Asia/Jakarta)')
     .option('--batch-size <rows>', 'rows per request (default: the old size, else 3000)', positiveInteger)
     .option('--inspect', 'look at the source tables, and fit tables, keys and columns to what is there')
-    .option('--force', 'replace files that are there already')
+    .option('--force', 'replace what is there, and keep it as NAME.bak')
     .option('--yes', 'ask nothing: take the defaults')
     .action((options: InitCommandOptions) => init(program, context, options));
 }
@@ -115,18 +115,24 @@ async function initWith(
   const seen = looks ? await inspect(fresh, connections) : { proposals: [], failures: [] };
   const accepted = await acceptedOf(seen.proposals, asker);
   const config = withProposals(fresh.config, accepted);
-  await writeFiles(targets, { config, secrets: new Map([...before, ...fresh.secrets]) }, options.force === true);
+  const files = { config, secrets: new Map([...before, ...fresh.secrets]) };
+  const kept = await writeFiles(targets, files, options.force === true);
+  const written = (path: string, what: string) => {
+    const backup = kept.get(path);
+    const note = backup === undefined ? '' : `; the one before is now ${displayPath(backup, io.cwd)}`;
+    return { name: displayPath(path, io.cwd), what: `${what}${note}` };
+  };
 
   const problems = await problemsOf(targets, context);
   const { initText } = await import('../report/init-text.ts');
   const report: InitReport = {
     files: [
-      {
-        name: displayPath(targets.config, io.cwd),
-        what: `${config.entities.length} entities, ${answers.schedule.cron} in ${answers.schedule.timeZone}`,
-      },
-      { name: displayPath(targets.secrets, io.cwd), what: 'the secrets; only its owner may read it' },
-      { name: displayPath(targets.schema, io.cwd), what: 'for editors: the keys of the configuration' },
+      written(
+        targets.config,
+        `${entityCount(config.entities)}, ${answers.schedule.cron} in ${answers.schedule.timeZone}`,
+      ),
+      written(targets.secrets, 'the secrets; only its owner may read it'),
+      written(targets.schema, 'for editors: the keys of the configuration'),
     ],
     ...(old !== undefined && from !== undefined && { old: { ...old, name: displayPath(from, io.cwd) } }),
     fromEnvironment: [...fresh.secrets].flatMap(([name, value]) =>
@@ -139,6 +145,9 @@ async function initWith(
       ...seen.proposals.flatMap(({ entity, open }) => open.map((text) => `${entity}: ${text}`)),
       ...(asker === undefined ? scheduleNote(old, options, answers.schedule.timeZone) : []),
       ...endpointNotes(old, shipped.entities),
+      ...(await otherConfigs(targets)).map(
+        (path) => `${displayPath(path, io.cwd)} is no longer read: ${CONFIG_FILE} goes before it`,
+      ),
     ],
     next: nextSteps(program, targets, options, io.cwd),
   };
@@ -175,6 +184,21 @@ async function refuseExisting(targets: Targets, { force }: InitCommandOptions, c
   const there: string[] = [];
   for (const path of [targets.config, targets.secrets]) if (await isThere(path)) there.push(displayPath(path, cwd));
   if (there.length > 0) throw alreadyThere(there);
+  const [other] = await otherConfigs(targets);
+  if (other === undefined) return;
+  throw new SyncError(
+    'USAGE',
+    `${displayPath(other, cwd)} is a configuration that is there already, and nothing was written.`,
+    `Add --force to write ${CONFIG_FILE}, which is then read instead of it, or name another folder with --directory.`,
+  );
+}
+
+/** Those that are found in the folder as the one to write is, which goes before them. None where it has a name of its own. */
+async function otherConfigs({ config }: Targets): Promise<string[]> {
+  if (basename(config) !== CONFIG_FILE) return [];
+  const { configFilesIn } = await import('../config/file.ts');
+  const folder = dirname(config);
+  return configFilesIn(folder).flatMap((name) => (name === CONFIG_FILE ? [] : [join(folder, name)]));
 }
 
 /** --from, or what is answered; absolute. */
@@ -272,17 +296,36 @@ function described({ entity, table, key, columns }: SourceProposal): string {
   return `${entity}: ${parts.join('; ')}`;
 }
 
-async function writeFiles({ config, secrets, schema }: Targets, files: NewConfig, force: boolean): Promise<void> {
+function entityCount(entities: NewConfig['config']['entities']): string {
+  const disabled = entities.filter(({ enabled }) => enabled === false).length;
+  return `${entities.length} entities${disabled === 0 ? '' : ` (${disabled} not enabled)`}`;
+}
+
+/** Returns, by the path of each file that was replaced, where the one before is. */
+async function writeFiles(
+  { config, secrets, schema }: Targets,
+  files: NewConfig,
+  force: boolean,
+): Promise<ReadonlyMap<string, string>> {
   const { configText, shippedFile } = await import('../config/new-config.ts');
   const { secretsFileText } = await import('../config/secrets-file.ts');
-  const { isThere, makeFolder, writeNewFile } = await import('../config/new-files.ts');
+  const { isThere, linkedFile, makeFolder, replaceKeeping, writeNewFile } = await import('../config/new-files.ts');
   const schemaText = await shippedFile(SCHEMA_FILE);
   const secretsText = secretsFileText(files.secrets);
+  const kept = new Map<string, string>();
+  const write = async (path: string, text: string, mode: number) => {
+    if (!force) return writeNewFile({ path, text, mode }, false);
+    // The schema may be a link to the installed package's.
+    const file = path === schema ? path : await linkedFile(path);
+    const backup = await replaceKeeping({ path: file, text, mode });
+    if (backup !== undefined) kept.set(path, backup);
+  };
   for (const path of [config, secrets]) await makeFolder(dirname(path));
   // The configuration last: where it stands, what it needs stands, too.
-  await writeNewFile({ path: secrets, text: secretsText, mode: 0o600 }, force);
-  if (force || !(await isThere(schema))) await writeNewFile({ path: schema, text: schemaText, mode: 0o644 }, force);
-  await writeNewFile({ path: config, text: configText(files.config), mode: 0o644 }, force);
+  await write(secrets, secretsText, 0o600);
+  if (force || !(await isThere(schema))) await write(schema, schemaText, 0o644);
+  await write(config, configText(files.config), 0o644);
+  return kept;
 }
 
 /** What `config validate` would say of the files, without a full stop. */
@@ -320,7 +363,10 @@ function endpointNotes(
   if (old === undefined || old.endpoints.size === 0) return [];
   return entities
     .filter(({ name }) => !old.endpoints.has(name))
-    .map(({ name, destination }) => `${name} had no endpoint; it goes to ${destination.url} below the URL of the API`);
+    .map(
+      ({ name, destination }) =>
+        `${name} had no endpoint and is not enabled; without "enabled": false it goes to ${destination.url} below the URL of the API`,
+    );
 }
 
 /** What comes after, with the options that find the files. */

@@ -20,7 +20,7 @@ export interface FoundFile {
 /** Looks for the configuration file. Throws SyncError CONFIG_NOT_FOUND. */
 export async function findConfigFile(cwd: string): Promise<FoundFile> {
   const path = await search(cwd);
-  const places = SEARCH_PLACES.filter((name) => existsSync(join(cwd, name)));
+  const places = configFilesIn(cwd);
   if (path !== undefined) return { path, ignored: places.filter((name) => join(cwd, name) !== path) };
   throw new SyncError(
     'CONFIG_NOT_FOUND',
@@ -29,6 +29,11 @@ export async function findConfigFile(cwd: string): Promise<FoundFile> {
       : `There is no ${SEARCH_PLACES.slice(0, -1).join(', ')} or ${SEARCH_PLACES.at(-1)} in ${cwd}.`,
     'Start the program in the directory of its configuration, or name the file with --config.',
   );
+}
+
+/** Names of the files in a folder that findConfigFile looks for, the one that counts first. */
+export function configFilesIn(folder: string): string[] {
+  return SEARCH_PLACES.filter((name) => existsSync(join(folder, name)));
 }
 
 async function search(cwd: string): Promise<string | undefined> {

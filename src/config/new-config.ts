@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { Auth } from '../sync/entity.ts';
 import { SyncError } from '../sync/errors.ts';
 import { parseJson } from './json.ts';
-import type { RawConfig } from './schema.ts';
+import type { RawConfig, RawEntity } from './schema.ts';
 
 /** The shipped configuration's connections, with the variables that hold their connection strings. */
 export const CONNECTION_VARIABLES = {
@@ -29,7 +29,7 @@ export interface Answers {
   readonly connections: Readonly<Record<ConnectionName, string>>;
   /** What stands before the entities' paths. */
   readonly apiUrl: string;
-  /** Endpoints, absolute, by the entity's name; entities without one keep the shipped path. */
+  /** Endpoints, absolute, by the entity's name. Where there are any, entities without one are not enabled. */
   readonly endpoints: ReadonlyMap<string, string>;
   /** What `apiUrl` stands for at the beginning of endpoints. */
   readonly endpointBase?: string;
@@ -72,12 +72,16 @@ export function newConfig(shipped: RawConfig, answers: Answers): NewConfig {
     },
     entities: shipped.entities.map((entity) => {
       const endpoint = answers.endpoints.get(entity.name);
-      if (endpoint === undefined) return entity;
+      if (endpoint === undefined) return answers.endpoints.size === 0 ? entity : disabled(entity);
       const url = entityUrl(endpoint, answers.endpointBase) ?? moved(urlVariable(entity.name), endpoint);
       return { ...entity, destination: { ...entity.destination, url } };
     }),
   };
   return { config, secrets };
+}
+
+function disabled({ name, ...rest }: RawEntity): RawEntity {
+  return { name, enabled: false, ...rest };
 }
 
 function urlVariable(entity: string): string {

@@ -1,6 +1,6 @@
 /** Writes files that may not be there yet: each appears whole or not at all, with its mode from the first moment on. */
 import { randomBytes } from 'node:crypto';
-import { link, lstat, mkdir, open, rename, rm } from 'node:fs/promises';
+import { chmod, link, lstat, mkdir, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { SyncError } from '../sync/errors.ts';
 import { readFailure } from './text-file.ts';
@@ -20,6 +20,48 @@ export async function isThere(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+/** Where a link to a file leads; any other path, and a link to something else, as it is. */
+export async function linkedFile(path: string): Promise<string> {
+  const isFile = await stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+  return isFile ? realpath(path) : path;
+}
+
+/**
+ * Writes the file in the place of what is there, which is called NAME.bak from then on, in the place of an older one. Returns
+ * the path of that; undefined where nothing was there or the same text. Throws SyncError OUTPUT_FAILED.
+ */
+export async function replaceKeeping(file: NewFile): Promise<string | undefined> {
+  const kept = await keep(file).catch((error: unknown) => {
+    throw cannotWrite(file.path, error);
+  });
+  await writeNewFile(file, true);
+  return kept;
+}
+
+async function keep({ path, text, mode }: NewFile): Promise<string | undefined> {
+  const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  // In a folder's place no file can be written.
+  if (found === undefined || found.isDirectory()) return undefined;
+  const backup = `${path}.bak`;
+  if (!found.isFile()) {
+    await rename(path, backup);
+    return backup;
+  }
+  if ((await readFile(path).catch(() => undefined))?.equals(Buffer.from(text))) return undefined;
+  await rm(backup, { force: true });
+  // A second name, so that there is a file under the first one at any time; not all file systems have that.
+  await link(path, backup).catch(() => rename(path, backup));
+  // What was not for others to read in the new file is not in the old one. Only its owner can see to that.
+  await chmod(backup, found.mode & mode).catch(() => {});
+  return backup;
 }
 
 /**

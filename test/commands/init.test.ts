@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -68,6 +68,8 @@ describe('tamhr-sync init', () => {
     assert.deepEqual(config.schedule, { cron: '30 2 * * *', timeZone: 'Asia/Jakarta' });
     assert.equal(config.destination.batchSize, 2000);
     assert.equal(config.destination.timeoutMs, 45_000);
+    for (const { name, enabled } of config.entities) assert.equal(enabled, name === 'Users' ? undefined : false, name);
+    assert.match(stdout.replace(/\s+/g, ' '), /ActualOrg had no endpoint and is not enabled; without "enabled": false/);
     assert.match(await readFile(join(cwd, '.env'), 'utf8'), /^TAMHR_API_URL=https:\/\/api.example.com\/v1$/m);
     if (process.platform !== 'win32') assert.equal((await stat(join(cwd, '.env'))).mode & 0o777, 0o600);
     assert.deepEqual((await readdir(cwd)).sort(), [
@@ -155,21 +157,57 @@ describe('tamhr-sync init', () => {
     const cwd = await folder(t, { 'sync.config.json': '{}', '.env': 'KEEP=1\nTAMHR_API_KEY=older\n' });
     const forced = await runInProcess([...init, '--force'], { cwd, env: ENV });
     assert.equal(forced.code, 0, forced.stderr);
+    assert.match(forced.stdout.replace(/\s+/g, ' '), /; the one before is now sync\.config\.json\.bak/);
+    assert.equal(await readFile(join(cwd, 'sync.config.json.bak'), 'utf8'), '{}');
+    assert.equal(await readFile(join(cwd, '.env.bak'), 'utf8'), 'KEEP=1\nTAMHR_API_KEY=older\n');
+    if (process.platform !== 'win32') assert.equal((await stat(join(cwd, '.env.bak'))).mode & 0o777, 0o600);
     const secrets = await readFile(join(cwd, '.env'), 'utf8');
     assert.match(secrets, /^KEEP=1$/m);
     assert.match(secrets, /^TAMHR_API_KEY=older$/m);
     if (process.platform !== 'win32') assert.equal((await stat(join(cwd, '.env'))).mode & 0o777, 0o600);
+
+    const more = [...init, '--force', '--batch-size', '7'];
+    const before = await readFile(join(cwd, 'sync.config.json'), 'utf8');
+    assert.equal((await runInProcess(more, { cwd, env: ENV })).code, 0);
+    assert.equal(await readFile(join(cwd, 'sync.config.json.bak'), 'utf8'), before, 'the older one is replaced');
+    const same = await runInProcess(more, { cwd, env: ENV });
+    assert.doesNotMatch(same.stdout, /the one before/);
+    assert.equal(await readFile(join(cwd, 'sync.config.json.bak'), 'utf8'), before, 'nothing new to keep');
   });
 
-  it('does not write through a link that stands in the place of a file', {
+  it('refuses a folder with another configuration that would be found, and with --force says it is not read', async (t) => {
+    const init = ['init', '--api-url', 'https://h.example'];
+    for (const name of ['sync.config.yaml', 'sync.config.yml']) {
+      const cwd = await folder(t, { [name]: 'entities: []\n' });
+      const { code, stderr } = await runInProcess(init, { cwd, env: ENV });
+      assert.equal(code, 64);
+      assert.ok(stderr.includes(`${name} is a configuration that is there already, and nothing was written`), stderr);
+      assert.deepEqual(await readdir(cwd), [name]);
+      const own = await runInProcess([...init, '--config', 'own.json', '--secrets', 'own.env'], { cwd, env: ENV });
+      assert.equal(own.code, 0, "a name of its own is in nobody's way");
+      const forced = await runInProcess([...init, '--force'], { cwd, env: ENV });
+      assert.equal(forced.code, 0, forced.stderr);
+      assert.ok(forced.stdout.includes(`${name} is no longer read`), forced.stdout);
+      assert.equal(await readFile(join(cwd, name), 'utf8'), 'entities: []\n');
+    }
+  });
+
+  it('writes through a link only with --force, and keeps what was behind it', {
     skip: process.platform === 'win32' && 'links need a privilege',
   }, async (t) => {
-    const cwd = await folder(t, { 'precious.txt': 'precious' });
-    await symlink('precious.txt', join(cwd, '.env'));
+    const cwd = await folder(t, { 'shared.env': 'KEEP=1\n' });
+    await symlink('shared.env', join(cwd, '.env'));
     const init = ['init', '--api-url', 'https://h.example'];
     assert.equal((await runInProcess(init, { cwd, env: ENV })).code, 64);
-    assert.equal((await runInProcess([...init, '--force'], { cwd, env: ENV })).code, 0);
-    assert.equal(await readFile(join(cwd, 'precious.txt'), 'utf8'), 'precious');
+    assert.equal(await readFile(join(cwd, 'shared.env'), 'utf8'), 'KEEP=1\n');
+    const { code, stdout } = await runInProcess([...init, '--force'], { cwd, env: ENV });
+    assert.equal(code, 0);
+    assert.match(stdout.replace(/\s+/g, ' '), /the one before is now shared\.env\.bak/);
+    assert.equal(await readlink(join(cwd, '.env')), 'shared.env');
+    assert.match(await readFile(join(cwd, 'shared.env'), 'utf8'), /^KEEP=1$/m);
+    assert.match(await readFile(join(cwd, 'shared.env'), 'utf8'), /^TAMHR_API_KEY=/m);
+    assert.equal((await stat(join(cwd, 'shared.env'))).mode & 0o777, 0o600);
+    assert.equal(await readFile(join(cwd, 'shared.env.bak'), 'utf8'), 'KEEP=1\n');
   });
 
   it('leaves nothing half written where it cannot write', async (t) => {

@@ -83,6 +83,14 @@ describe('a new configuration', () => {
     );
   });
 
+  it('enables only entities with an endpoint where any has one', () => {
+    const endpoints = new Map([['Users', 'https://api.example.com/users']]);
+    const enabled = (answers: Answers) =>
+      newConfig(shipped, answers).config.entities.flatMap(({ name, enabled = true }) => (enabled ? [name] : []));
+    assert.deepEqual(enabled({ ...ANSWERS, endpoints }), ['Users']);
+    assert.deepEqual(enabled(ANSWERS), NAMES);
+  });
+
   it('takes an endpoint with a query for a secret', () => {
     const all = new Map([['Users', 'https://api.example.com/users?code=hush']]);
     const { config, secrets } = newConfig(shipped, { ...ANSWERS, endpoints: all });
