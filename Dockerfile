@@ -1,4 +1,4 @@
-# The nightly job as a container: docker build -t tamhr-sync . && docker run --rm -v /etc/tamhr-sync:/job tamhr-sync run
+# The nightly job as a container: docker build -t tamhr-sync . && docker run --rm --init -v /etc/tamhr-sync:/job tamhr-sync run
 # /job holds sync.config.json and .env; state is in SQL Server, so that the container may be thrown away after each run.
 
 FROM node:24-slim AS build
@@ -19,7 +19,7 @@ FROM node:24-slim
 ENV NODE_ENV=production
 COPY --from=build /build /opt/tamhr-sync
 RUN ln -s /opt/tamhr-sync/bin/tamhr-sync.js /usr/local/bin/tamhr-sync && chmod 755 /opt/tamhr-sync/bin/tamhr-sync.js
-# The folder belongs to root: the job reads its configuration and writes nothing but, where logging.file asks for it, its log.
+# The folder belongs to root: the job reads its configuration, and writes only what that asks for: log, report, metrics.
 WORKDIR /job
 USER node
 # Node is process 1 itself, so that SIGTERM of docker stop reaches it and the batch in flight is finished.

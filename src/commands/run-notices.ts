@@ -124,7 +124,7 @@ async function send(
       const { sendNotification } = await import('../http/notification.ts');
       const body = webhookMessage(notice, notification.format);
       const request = { ...notification, url: new URL(notification.url), body, type: 'application/json' as const };
-      return sendNotification(request, { version: VERSION, signal: options.signal });
+      return sendNotification(request, { version: VERSION, signal: options.signal, redact: options.redact });
     }
   }
 }
@@ -134,7 +134,7 @@ async function ping(
   notification: PingNotification,
   what: string,
   body: string,
-  { runId, signal }: RunNoticesOptions,
+  { runId, signal, redact }: RunNoticesOptions,
 ): Promise<string | undefined> {
   const { sendNotification } = await import('../http/notification.ts');
   const url = new URL(notification.url);
@@ -142,7 +142,7 @@ async function ping(
   url.searchParams.set('rid', runId);
   return sendNotification(
     { ...notification, url, body, type: 'text/plain; charset=utf-8' },
-    { version: VERSION, signal },
+    { version: VERSION, signal, redact },
   );
 }
 

@@ -78,9 +78,10 @@ export async function runConfigured(
     onRepeat: (message) => log.warn(message),
   });
   const runId = randomUUID();
-  // A plan and a dry run are looked at by whoever asked for them.
+  // A plan and a dry run are looked at by whoever asked for them; a run that only resolves is none of the nightly ones, and its
+  // figures would hide theirs.
   const notices =
-    request.dryRun === true
+    request.dryRun === true || request.resolveOnly === true
       ? undefined
       : openRunNotices(config, { runId, log, redact: redactor.redact, signal: signals.abort });
   try {

@@ -35,16 +35,15 @@ export function register(program: Command, context: CommandContext): void {
     .action(async (options: RunCommandOptions) => {
       const config = await context.loadConfig();
       const { createLogObserver } = await import('../report/log-observer.ts');
+      // Before the run: afterwards the package may be another one.
+      const report = options.dryRun || config.report === undefined ? undefined : await import('./status-file.ts');
       const openOutput = () => openRunOutput(context, config, options, createLogObserver);
       const summary = await runConfigured(context, config, options, commandLine(options), openOutput);
       const { summaryText } = await import('../report/summary.ts');
       const { stdout } = context.io;
       stdout.write(options.json ? `${JSON.stringify(summary, null, 2)}\n` : summaryText(summary, stdout.columns));
       context.exit(summary.exitCode);
-      if (!summary.dryRun && config.report !== undefined) {
-        const { reportAfterRun } = await import('./status-file.ts');
-        await reportAfterRun(context, config);
-      }
+      await report?.reportAfterRun(context, config);
     });
 }
 

@@ -1,5 +1,5 @@
 /** Loads the configuration: file, references, form, meaning. All problems are told at once. */
-import { existsSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { nextDue } from '../schedule/due.ts';
 import type { ConnectionSettings } from '../sync/connection.ts';
@@ -66,7 +66,10 @@ export interface ConfigOrigin {
   readonly file?: string;
   readonly cwd: string;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** --secrets; absent: `.env` beside the file, where there is one. Its variables come before the environment's. */
+  /**
+   * --secrets: its variables come before the environment's. Absent: `.env` beside the file, where there is one that can be read;
+   * the environment comes before it.
+   */
   readonly secretsFile?: string;
 }
 
@@ -82,7 +85,10 @@ export async function loadConfig({ file, cwd, env, secretsFile }: ConfigOrigin):
   const raw = await readConfigFile(path, cwd);
   const directory = dirname(path);
   const secrets = await readSecrets(directory, secretsFile, cwd);
-  const variable = (variable: string) => secrets?.variables.get(variable) ?? env[variable];
+  const variable = (variable: string) =>
+    secretsFile === undefined
+      ? (env[variable] ?? secrets?.variables.get(variable))
+      : (secrets?.variables.get(variable) ?? env[variable]);
   const resolved = await resolveReferences(raw, { variable, directory });
   const canShow = (at: Path) => mayShow(at) && !resolved.references.some(({ path }) => isSame(path, at));
   const draft = new Draft(resolved.tree, formProblems(resolved, canShow), canShow);
@@ -133,7 +139,7 @@ export async function loadConfig({ file, cwd, env, secretsFile }: ConfigOrigin):
     ],
     fileWarnings,
     references: [...new Set(resolved.references.map(({ source }) => source))],
-    ...(secretsFile !== undefined && { secretsFile: resolve(cwd, secretsFile) }),
+    ...(secrets?.path !== undefined && { secretsFile: secrets.path }),
     secrets: secretsOf(
       connections.map(({ settings }) => settings),
       entities,
@@ -208,14 +214,27 @@ function readLogging({ logging = {} }: RawConfig, directory: string): Config['lo
   };
 }
 
-/** The file that --secrets names, else the default one where it is there. */
-async function readSecrets(directory: string, named: string | undefined, cwd: string) {
-  if (named !== undefined) return readSecretsFile(resolve(cwd, named), cwd);
-  const path = join(directory, DEFAULT_SECRETS_FILE);
-  return existsSync(path) ? readSecretsFile(path, cwd) : undefined;
+/** What a secrets file gave. */
+interface Secrets {
+  /** Absolute; absent where it was not read. */
+  readonly path?: string;
+  readonly variables: ReadonlyMap<string, string>;
+  readonly warnings: readonly string[];
 }
 
-async function readSecretsFile(path: string, cwd: string) {
+/** The file that --secrets names, else the default one: that may be of something else, and is no reason to fail. */
+async function readSecrets(directory: string, named: string | undefined, cwd: string): Promise<Secrets | undefined> {
+  if (named !== undefined) return readSecretsFile(resolve(cwd, named), cwd);
+  const path = join(directory, DEFAULT_SECRETS_FILE);
+  const found = await stat(path).catch(() => undefined);
+  if (!found?.isFile()) return undefined;
+  return readSecretsFile(path, cwd).catch((error) => {
+    if (!(error instanceof SyncError)) throw error;
+    return { variables: new Map(), warnings: [error.message.replace(/\.$/, '; it is not used')] };
+  });
+}
+
+async function readSecretsFile(path: string, cwd: string): Promise<Secrets> {
   const name = displayPath(path, cwd);
   const hint = 'Check who may read it, or name another file of NAME=value lines with --secrets.';
   const text = await readText(path).catch((error: unknown) => {
@@ -230,7 +249,7 @@ async function readSecretsFile(path: string, cwd: string) {
     );
   }
   const warning = `${name} holds secrets and others can read it; let only its owner read it (chmod 600)`;
-  return { variables, warnings: (await othersCanRead(path)) ? [warning] : [] };
+  return { path, variables, warnings: (await othersCanRead(path)) ? [warning] : [] };
 }
 
 async function clearSecretWarnings(path: string, name: string, raw: RawConfig): Promise<string[]> {

@@ -23,6 +23,8 @@ export interface NotificationOptions {
   readonly version: string;
   /** Cuts it off. */
   readonly signal: AbortSignal;
+  /** Takes secrets out of a text: the answer may echo the URL. */
+  readonly redact: (text: string) => string;
 }
 
 /** An answer is quoted up to here. */
@@ -31,11 +33,11 @@ const MAX_ANSWER_BYTES = 64 * 1024;
 
 /**
  * Sends it once, within `timeoutMs`. Any 2xx is success: undefined. Else a phrase that says why not, which names the host
- * and nothing else of the URL; it may quote the answer, and is not redacted. Redirects are not followed.
+ * and nothing else of the URL; it may quote the answer. Redirects are not followed.
  */
 export async function sendNotification(
   { url, type, body, timeoutMs, tls, proxy }: NotificationRequest,
-  { version, signal }: NotificationOptions,
+  { version, signal, redact }: NotificationOptions,
 ): Promise<string | undefined> {
   const deadline = AbortSignal.timeout(timeoutMs);
   const cut = AbortSignal.any([signal, deadline]);
@@ -49,7 +51,7 @@ export async function sendNotification(
       ...(tls !== undefined && { tls }),
       ...(proxy !== undefined && { proxy }),
     });
-    const exchange = answerTo(dispatcher, url, { type, body, version, signal: cut });
+    const exchange = answerTo(dispatcher, url, { type, body, version, redact, signal: cut });
     // While it connects, undici does not look at the signal.
     return await Promise.race([exchange, abortOf(cut)]);
   } catch (error) {
@@ -68,7 +70,7 @@ export async function sendNotification(
 async function answerTo(
   dispatcher: Dispatcher,
   url: URL,
-  { type, body, version, signal }: Pick<NotificationRequest, 'type' | 'body'> & NotificationOptions,
+  { type, body, version, signal, redact }: Pick<NotificationRequest, 'type' | 'body'> & NotificationOptions,
 ): Promise<string | undefined> {
   const response = await dispatcher.request({
     origin: url.origin,
@@ -88,7 +90,7 @@ async function answerTo(
     await readBody(response, MAX_ANSWER_BYTES).catch(() => ''),
   );
   const line = `${url.host} answered HTTP ${status} ${STATUS_CODES[status] ?? ''}`.trim();
-  return told === '' ? line : `${line}: ${told.slice(0, LONGEST_QUOTE)}`;
+  return told === '' ? line : `${line}: ${redact(told).slice(0, LONGEST_QUOTE)}`;
 }
 
 /** Rejects when the signal aborts. */

@@ -297,12 +297,24 @@ describe('secrets', () => {
       '.env': 'DB_PASSWORD=from .env\n',
       'other.env': '',
     });
-    const passwordOf = async (origin: { secretsFile?: string }) => {
-      const config = await loadConfig({ cwd: '/', env: ENV, file: join(directory, 'sync.config.json'), ...origin });
+    const passwordOf = async (origin: { secretsFile?: string; env?: Record<string, string> }) => {
+      const config = await loadConfig({ cwd: '/', env: {}, file: join(directory, 'sync.config.json'), ...origin });
       return config.connections.main?.login.password;
     };
     assert.equal(await passwordOf({}), 'from .env');
-    assert.equal(await passwordOf({ secretsFile: join(directory, 'other.env') }), ENV.DB_PASSWORD);
+    assert.equal(await passwordOf({ env: ENV, secretsFile: join(directory, 'other.env') }), ENV.DB_PASSWORD);
+    // It may be of something else.
+    assert.equal(await passwordOf({ env: ENV }), ENV.DB_PASSWORD);
+  });
+
+  test('in a .env that is no such file, or cannot be understood, are left alone', async (t) => {
+    const config = { 'sync.config.json': JSON.stringify(smallConfig()) };
+    const other = await directoryWith(t, { ...config, '.env': 'this is nothing of the kind\n' });
+    const { warnings } = await loadConfig({ cwd: other, env: ENV });
+    assert.match(warnings.join(), /\.env has lines that are no NAME=value: .*; it is not used/);
+    const folder = await directoryWith(t, config);
+    await mkdir(join(folder, '.env'));
+    assert.deepEqual((await loadConfig({ cwd: folder, env: ENV })).warnings, []);
   });
 
   test('in a .env that others can read give a warning', {

@@ -17,7 +17,7 @@ async function inboxOf(t: TestContext, identity?: Identity): Promise<HttpInbox> 
 
 function send(url: string, changes: Partial<NotificationRequest> = {}, signal = NEVER): Promise<string | undefined> {
   const request = { url: new URL(url), type: 'application/json' as const, body: '{"text":"Größe"}', timeoutMs: 5000 };
-  return sendNotification({ ...request, ...changes }, { version: '1.2.3', signal });
+  return sendNotification({ ...request, ...changes }, { version: '1.2.3', signal, redact: (text) => text });
 }
 
 describe('a notification by HTTP', () => {

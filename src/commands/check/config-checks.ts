@@ -1,6 +1,7 @@
 /** The checks of `check` that need no network: Node.js, the configuration, its secrets and files, the schedule. */
-import { basename, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import type { Config } from '../../config/config.ts';
+import { DEFAULT_SECRETS_FILE } from '../../config/secrets-file.ts';
 import type { Check, Finding } from '../../sync/check.ts';
 import type { SyncError } from '../../sync/errors.ts';
 import type { Io } from '../context.ts';
@@ -59,11 +60,11 @@ export async function brokenConfigChecks(
     one('secrets', () => (isSecret ? why : notChecked('the configuration is broken'))),
     one('files', async () => {
       if (process.platform === 'win32') return UNSEEN_MODES;
-      const secretsFile = secrets && resolve(cwd, secrets);
+      const secretsFile = secrets ? resolve(cwd, secrets) : path && join(dirname(path), DEFAULT_SECRETS_FILE);
       if (await asked(othersCanRead, secretsFile)) {
         return {
           state: 'warning',
-          found: `${secrets} holds secrets and others can read it`,
+          found: `${secrets ?? DEFAULT_SECRETS_FILE} holds secrets and others can read it`,
           remedy: 'Let only its owner read it (chmod 600).',
         };
       }
@@ -106,7 +107,7 @@ function validText({ file, entities, disabled, connections }: Config): string {
 
 function secretsText({ references, secretsFile }: Config): string {
   if (references.length === 0) return 'the configuration refers to none';
-  const from = secretsFile === undefined ? '' : `, ${basename(secretsFile)} before the environment`;
+  const from = secretsFile === undefined ? '' : `, with ${basename(secretsFile)}`;
   return `${references.join(', ')} resolved${from}`;
 }
 

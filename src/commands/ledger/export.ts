@@ -1,10 +1,9 @@
 /** `tamhr-sync ledger export`: the ledger's rows as NDJSON or CSV, which `ledger adopt --keys` reads again. */
-import { open, readlink, realpath, stat } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { CommandContext } from '../context.ts';
 import { entityOption } from '../entities.ts';
-import { isUnread, outputFailed, type Write, writeOut } from '../output.ts';
+import { type Write, writeOut } from '../output.ts';
 import { writeWholeFile } from '../whole-file.ts';
 import { type LedgerAccess, type LedgerOptions, withLedger } from './access.ts';
 
@@ -45,53 +44,10 @@ async function writeRows({ entities, store, signal }: LedgerAccess, { format }: 
   }
 }
 
-/** Lets `work` write what `--output` names: into a pipe or device as it is, a file beside it to be renamed. */
+/** Lets `work` write what `--output` names. */
 async function toOutput({ io }: CommandContext, path: string, work: (write: Write) => Promise<void>): Promise<void> {
   if (STDOUT.includes(path)) return work((text) => writeOut(io.stdout, text));
-  const target = await targetOf(path);
-  const isThere = await stat(target).catch(() => undefined);
-  // Renamed over, a pipe or device would be a file from then on. That a folder is none is said where the file is renamed.
-  const isInto = isThere !== undefined && !isThere.isFile() && !isThere.isDirectory();
-  await (isInto ? intoDevice(path, work) : toFile(target, work));
+  await writeWholeFile(path, 0o600, work);
 }
 
 const STDOUT: readonly string[] = ['/dev/stdout', '/dev/fd/1', '/proc/self/fd/1'];
-
-/** What a symbolic link leads to, so that it stays one; also where nothing is there yet. */
-async function targetOf(path: string): Promise<string> {
-  try {
-    return await realpath(path);
-  } catch {
-    const link = await readlink(path).catch(() => undefined);
-    return link === undefined ? path : resolve(dirname(path), link);
-  }
-}
-
-/** A pipe whose reader goes away ends it quietly, as stdout does. */
-async function intoDevice(path: string, work: (write: Write) => Promise<void>): Promise<void> {
-  const failed = (error: unknown) => {
-    throw outputFailed(path, error);
-  };
-  const device = await open(path, 'w').catch(failed);
-  try {
-    await work(async (text) => {
-      try {
-        await device.writeFile(text);
-        return true;
-      } catch (error) {
-        return isUnread(error) ? false : failed(error);
-      }
-    });
-  } finally {
-    await device.close();
-  }
-}
-
-async function toFile(path: string, work: (write: Write) => Promise<void>): Promise<void> {
-  await writeWholeFile(path, 0o600, (write) =>
-    work(async (text) => {
-      await write(text);
-      return true;
-    }),
-  );
-}
