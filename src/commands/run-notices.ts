@@ -9,7 +9,7 @@ import { exitCodeOfError } from '../sync/exit-codes.ts';
 import type { Notification, PingNotification } from '../sync/notification.ts';
 import type { RunObserver, RunSummary } from '../sync/ports.ts';
 import { VERSION } from '../version.ts';
-import { replaceFile } from './replace-file.ts';
+import { writeWholeFile } from './whole-file.ts';
 
 /** What those who are told need to know of the run; each method is called once, and none throws. */
 export interface RunNotices {
@@ -152,9 +152,12 @@ async function writeMetrics({ metrics, entities }: Told, end: RunEnd, log: Pick<
     const { metricsText } = await import('../report/metrics.ts');
     const previous = await readFile(metrics.file, 'utf8').catch(() => '');
     const names = entities.map(({ name }) => name);
-    await replaceFile(metrics.file, metricsText(end, names, VERSION, previous));
+    const text = metricsText(end, names, VERSION, previous);
+    // It is read under other users.
+    await writeWholeFile(metrics.file, 0o644, (write) => write(text), 'exactly');
   } catch (error) {
-    const { code = String(error) } = error as NodeJS.ErrnoException;
+    const cause = error instanceof SyncError ? error.cause : error;
+    const { code = String(cause) } = cause as NodeJS.ErrnoException;
     log.warn(`The metrics file ${metrics.file} could not be written: ${code}`);
   }
 }

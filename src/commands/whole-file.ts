@@ -6,13 +6,14 @@ import { isUnread, outputFailed, type Write } from './output.ts';
 
 /**
  * Gives `work` a function that writes, and puts the file into its place once `work` is done. `mode`: its permissions, less
- * the process's umask. A symbolic link stays one; a pipe or device is written into as it is. Throws SyncError OUTPUT_FAILED,
+ * the process's umask unless `exactly`. A symbolic link stays one; a pipe or device is written into as it is. Throws SyncError OUTPUT_FAILED,
  * and what `work` does; then nothing is left behind.
  */
 export async function writeWholeFile(
   path: string,
   mode: number,
   work: (write: Write) => Promise<unknown>,
+  exactly?: 'exactly',
 ): Promise<void> {
   const target = await targetOf(path);
   const isThere = await stat(target).catch(() => undefined);
@@ -28,6 +29,7 @@ export async function writeWholeFile(
   };
   const file: FileHandle = await onFile(() => open(temporary, 'wx', mode));
   try {
+    if (exactly) await onFile(() => file.chmod(mode));
     await work((text) =>
       onFile(async () => {
         await file.writeFile(text);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { openRunNotices } from '../../src/commands/run-notices.ts';
@@ -67,6 +67,17 @@ describe('those who are told of a run', () => {
     smtp.received.length = 0;
     http.answer(() => ({ status: 200 }));
     job.receiver.respond(() => undefined);
+  });
+
+  it('are not told of a run that only resolves, and its figures do not hide those of the night', async () => {
+    job.receiver.respond(() => ({ status: 401 }));
+    assert.equal((await run(['run'])).code, 2);
+    const night = await metrics();
+    http.received.length = 0;
+    smtp.received.length = 0;
+    assert.equal((await run(['run', '--resolve-only'])).code, 0);
+    assert.deepEqual([http.received, smtp.received, await metrics()], [[], [], night]);
+    await rm(join(job.folder, 'tamhr_sync.prom'));
   });
 
   it('are not told of a dry run, a plan or wrong usage', async () => {
