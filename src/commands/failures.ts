@@ -1,12 +1,12 @@
 /** `tamhr-sync failures list | show | retry | discard`: the dead letters, rows that cannot be sent by themselves. */
 import type { Command } from 'commander';
 import type { Config } from '../config/config.ts';
-import type { FailuresTextOptions } from '../report/failures-text.ts';
 import type { DeadLetterFilter, DeadLetterList, DeadLetterStore } from '../sync/dead-letters.ts';
 import { SyncError } from '../sync/errors.ts';
 import type { CommandContext } from './context.ts';
 import { entityOption, selectEntities } from './entities.ts';
 import { positiveInteger } from './positive-integer.ts';
+import { timedTextOptions } from './text-options.ts';
 import { unlessLocked } from './unless-locked.ts';
 
 /** Dead letters that are listed, unless --limit says otherwise. */
@@ -54,7 +54,7 @@ async function list(context: CommandContext, options: FailuresOptions): Promise<
     const { failuresDocument } = await import('../report/failures-json.ts');
     const { failuresText } = await import('../report/failures-text.ts');
     const document = failuresDocument(await store.list(filter, options.limit ?? LISTED), new Date());
-    print(context, options, document, failuresText(document, await textOptions(context, config)));
+    print(context, options, document, failuresText(document, await timedTextOptions(context, config)));
   });
 }
 
@@ -68,7 +68,7 @@ async function show(context: CommandContext, options: FailuresOptions): Promise<
     const list = await store.list(filter, mostOf(filter));
     if (list.letters.length > 0 || options.json) {
       const document = failuresDocument(list, new Date());
-      print(context, options, document, failureBlocks(document, await textOptions(context, config)));
+      print(context, options, document, failureBlocks(document, await timedTextOptions(context, config)));
     }
     reportUnknownKeys(context, filter, list);
   });
@@ -130,13 +130,4 @@ async function withDeadLetters(
 
 function print({ io }: CommandContext, { json }: FailuresOptions, document: object, text: string): void {
   io.stdout.write(json ? `${JSON.stringify(document, null, 2)}\n` : text);
-}
-
-async function textOptions({ io: { stdout, env } }: CommandContext, config: Config): Promise<FailuresTextOptions> {
-  const { wantsColour } = await import('../report/colour.ts');
-  return {
-    ...(stdout.columns !== undefined && { columns: stdout.columns }),
-    colour: wantsColour(stdout, env),
-    timeZone: config.schedule?.timeZone ?? 'UTC',
-  };
 }

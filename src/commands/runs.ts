@@ -1,10 +1,10 @@
 /** `tamhr-sync runs [RUN]`: the runs of the past, or one of them in detail. */
 import type { Command } from 'commander';
 import type { Config } from '../config/config.ts';
-import type { RunsTextOptions } from '../report/runs-text.ts';
 import type { RunMatch, RunStore } from '../sync/run-history.ts';
 import type { CommandContext } from './context.ts';
 import { positiveInteger } from './positive-integer.ts';
+import { timedTextOptions } from './text-options.ts';
 
 /** Runs that are listed, unless --limit says otherwise. */
 const RUNS_LISTED = 20;
@@ -52,7 +52,7 @@ async function list(context: CommandContext, config: Config, store: RunStore, { 
   const document = runsDocument(await store.list(limit ?? RUNS_LISTED), new Date());
   const { runsText } = await import('../report/runs-text.ts');
   context.io.stdout.write(
-    json ? `${JSON.stringify(document, null, 2)}\n` : runsText(document, await textOptions(context, config)),
+    json ? `${JSON.stringify(document, null, 2)}\n` : runsText(document, await timedTextOptions(context, config)),
   );
 }
 
@@ -72,7 +72,7 @@ async function show(
   const document = runDetailDocument(detail, (label) => names.get(label.toLowerCase()), new Date());
   const { runDetailText } = await import('../report/runs-text.ts');
   context.io.stdout.write(
-    json ? `${JSON.stringify(document, null, 2)}\n` : runDetailText(document, await textOptions(context, config)),
+    json ? `${JSON.stringify(document, null, 2)}\n` : runDetailText(document, await timedTextOptions(context, config)),
   );
 }
 
@@ -85,13 +85,4 @@ async function reportUnknown(context: CommandContext, config: Config, run: strin
   const runs = referenceLines(lines, config.schedule?.timeZone ?? 'UTC');
   context.io.stderr.write(`error: ${printable(what)}\n${hint}${runs}tamhr-sync runs lists them.\n`);
   context.exit(1);
-}
-
-async function textOptions({ io: { stdout, env } }: CommandContext, config: Config): Promise<RunsTextOptions> {
-  const { wantsColour } = await import('../report/colour.ts');
-  return {
-    ...(stdout.columns !== undefined && { columns: stdout.columns }),
-    colour: wantsColour(stdout, env),
-    timeZone: config.schedule?.timeZone ?? 'UTC',
-  };
 }

@@ -1,35 +1,16 @@
 /** Dead letters for people: `failures list` as a table, `failures show` as a block for each. */
-import { type Paint, painter } from './colour.ts';
 import type { ChangedEntity, Failure, FailuresDocument } from './failures-json.ts';
-import { formatCount, formatQuantity, timeFormatter, withStatus } from './format.ts';
+import { formatCount, formatQuantity, withStatus } from './format.ts';
 import { printable, type TableCell, type TableColumn, table, widthOf, wrap } from './terminal-text.ts';
+import { type TextOptions, type View, viewOf } from './view.ts';
 
 /** Width of the block's labels, with the space around them. */
 const LABEL_WIDTH = 16;
 
 const NONE = 'No dead letters.\n';
 
-/** How the text is to look. */
-export interface FailuresTextOptions {
-  /** The terminal's width, 80 where absent. */
-  readonly columns?: number;
-  readonly colour: boolean;
-  /** IANA zone of the times. */
-  readonly timeZone: string;
-}
-
-interface View {
-  readonly width: number;
-  readonly paint: Paint;
-  readonly time: (iso: string) => string;
-}
-
-function viewOf({ columns, colour, timeZone }: FailuresTextOptions): View {
-  return { width: widthOf(columns), paint: painter(colour), time: timeFormatter(timeZone) };
-}
-
 /** A line for each, newest first, and how many more there are; ends with a line break. */
-export function failuresText({ total, failures }: FailuresDocument, options: FailuresTextOptions): string {
+export function failuresText({ total, failures }: FailuresDocument, options: TextOptions): string {
   const view = viewOf(options);
   const more = total - failures.length;
   if (failures.length === 0) return NONE;
@@ -67,7 +48,7 @@ function nextTry({ state, nextTryAt }: Failure, time: View['time']): TableCell {
 }
 
 /** All that is known of each, and what happens next; ends with a line break. */
-export function failureBlocks({ failures }: FailuresDocument, options: FailuresTextOptions): string {
+export function failureBlocks({ failures }: FailuresDocument, options: TextOptions): string {
   const view = viewOf(options);
   return failures
     .map((failure) => failureBlock(failure, view).join('\n'))

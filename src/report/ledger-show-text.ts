@@ -5,18 +5,10 @@ import { type Paint, painter, type Style } from './colour.ts';
 import { formatQuantity, timeFormatter, withStatus } from './format.ts';
 import type { ShowBatch, ShowDocument, ShowEntry, ShowRow } from './ledger-json.ts';
 import { printable, widthOf, wrap } from './terminal-text.ts';
+import type { TextOptions } from './view.ts';
 
 /** Width of the block's labels, with the space around them. */
 const LABEL_WIDTH = 16;
-
-/** How the text is to look. */
-export interface ShowTextOptions {
-  /** The terminal's width, 80 where absent. */
-  readonly columns?: number;
-  readonly colour: boolean;
-  /** IANA zone of the times. */
-  readonly timeZone: string;
-}
 
 interface View {
   readonly width: number;
@@ -25,7 +17,7 @@ interface View {
 }
 
 /** The whole of it, ending with a line break; nothing where there is no row. */
-export function showText({ rows, more }: ShowDocument, { columns, colour, timeZone }: ShowTextOptions): string {
+export function showText({ rows, more }: ShowDocument, { columns, colour, timeZone }: TextOptions): string {
   const format = timeFormatter(timeZone);
   const view: View = {
     width: widthOf(columns),

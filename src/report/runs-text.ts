@@ -2,38 +2,19 @@
 import { EXIT_CODES } from '../sync/exit-codes.ts';
 import type { RunReference } from '../sync/run-history.ts';
 import { shortIds } from '../sync/run-history.ts';
-import { type Paint, painter } from './colour.ts';
 import { formatCount, formatDuration, formatQuantity, isoOf, timeFormatter, withStatus } from './format.ts';
 import type { RunBatch, RunDetailDocument, RunsDocument } from './runs-json.ts';
 import type { StatusRun } from './status-json.ts';
 import { endCell } from './status-text.ts';
 import { summaryText } from './summary.ts';
-import { printable, type TableCell, type TableColumn, table, widthOf, wrap } from './terminal-text.ts';
+import { printable, type TableCell, type TableColumn, table, wrap } from './terminal-text.ts';
+import { type TextOptions, type View, viewOf } from './view.ts';
 
 /** Width of the block's labels, with the space around them. */
 const LABEL_WIDTH = 12;
 
-/** How the text is to look. */
-export interface RunsTextOptions {
-  /** The terminal's width, 80 where absent. */
-  readonly columns?: number;
-  readonly colour: boolean;
-  /** IANA zone of the times. */
-  readonly timeZone: string;
-}
-
-interface View {
-  readonly width: number;
-  readonly paint: Paint;
-  readonly time: (iso: string) => string;
-}
-
-function viewOf({ columns, colour, timeZone }: RunsTextOptions): View {
-  return { width: widthOf(columns), paint: painter(colour), time: timeFormatter(timeZone) };
-}
-
 /** A line for each run, newest first, and how many more there are; ends with a line break. */
-export function runsText({ total, runs }: RunsDocument, options: RunsTextOptions): string {
+export function runsText({ total, runs }: RunsDocument, options: TextOptions): string {
   const view = viewOf(options);
   if (runs.length === 0) return 'No run yet.\n';
   const more = total - runs.length;
@@ -89,7 +70,7 @@ function runTable(runs: readonly StatusRun[], { width, paint, time }: View): str
 }
 
 /** One run: what it was, how its entities ended and what to do about that, its batches; ends with a line break. */
-export function runDetailText({ run, entities, batches }: RunDetailDocument, options: RunsTextOptions): string {
+export function runDetailText({ run, entities, batches }: RunDetailDocument, options: TextOptions): string {
   const view = viewOf(options);
   const { exitCode, startedAt, durationMs } = run;
   const ended =

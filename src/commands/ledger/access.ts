@@ -137,9 +137,3 @@ export function reportProblems({ io, exit }: CommandContext, problems: readonly 
   for (const problem of problems) io.stderr.write(`error: ${problem}\n`);
   if (problems.length > 0) exit(1);
 }
-
-/** Width and colour of the texts on stdout. */
-export async function textOptions({ io: { stdout, env } }: CommandContext) {
-  const { wantsColour } = await import('../../report/colour.ts');
-  return { ...(stdout.columns !== undefined && { columns: stdout.columns }), colour: wantsColour(stdout, env) };
-}

@@ -5,7 +5,8 @@ import { SyncError } from '../../sync/errors.ts';
 import type { Shown, ShowPorts } from '../../sync/ledger-show.ts';
 import type { CommandContext } from '../context.ts';
 import { entityOption } from '../entities.ts';
-import { type LedgerOptions, print, reportProblems, textOptions, withLedger } from './access.ts';
+import { textOptions } from '../text-options.ts';
+import { type LedgerOptions, print, reportProblems, withLedger } from './access.ts';
 
 /** Rows that are shown of --where. */
 const SHOWN = 20;

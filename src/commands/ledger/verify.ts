@@ -4,8 +4,9 @@ import type { VerifiedEntity } from '../../report/ledger-json.ts';
 import type { Entity } from '../../sync/entity.ts';
 import type { CommandContext } from '../context.ts';
 import { entityOption } from '../entities.ts';
+import { textOptions } from '../text-options.ts';
 import { unlessLocked } from '../unless-locked.ts';
-import { type LedgerAccess, type LedgerOptions, print, textOptions, unresolvedKeys, withLedger } from './access.ts';
+import { type LedgerAccess, type LedgerOptions, print, unresolvedKeys, withLedger } from './access.ts';
 
 interface VerifyCommandOptions extends LedgerOptions {
   readonly repair?: true;
