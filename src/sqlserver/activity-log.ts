@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Batch, EntityIdentity, Outcome } from '../sync/ports.ts';
-import { cut, guid, int, nvarchar, type Parameter } from './parameters.ts';
+import { cut, guid, int, nvarchar, type Parameter, type Statement } from './parameters.ts';
 import { type ColumnDescription, MAX_LENGTH, type Session } from './session.ts';
 import { activity, columnsOf } from './tracking.ts';
 
@@ -49,7 +49,7 @@ export interface LogEntry {
 }
 
 /** Writes the row; texts are cut to the columns, and columns that this installation lacks are left out. */
-export async function logOutcome(session: Session, columns: LogColumns, entry: LogEntry): Promise<void> {
+export function logOutcome(columns: LogColumns, entry: LogEntry): Statement {
   const columnOf = (name: string) => columns.get(name.toLowerCase());
   const lengthOf = (name: string) => columnOf(name)?.length ?? Number.POSITIVE_INFINITY;
   const values: Record<string, string> = {};
@@ -65,10 +65,10 @@ export async function logOutcome(session: Session, columns: LogColumns, entry: L
     add(name, nvarchar(text, lengthOf(name)));
   }
   for (const name of ['CreatedOn', 'ModifiedOn']) if (columnOf(name)) values[name] = 'SYSUTCDATETIME()';
-  await session.query(
-    `INSERT INTO dbo.TB_R_Log (${Object.keys(values).join(', ')}) VALUES (${Object.values(values).join(', ')})`,
+  return {
+    sql: `INSERT INTO dbo.TB_R_Log (${Object.keys(values).join(', ')}) VALUES (${Object.values(values).join(', ')})`,
     parameters,
-  );
+  };
 }
 
 /** A character may take several bytes of a varchar column; unlike an assignment, CAST cuts what does not fit. */

@@ -2,7 +2,7 @@
 import type { BatchRecord, UnresolvedKeys } from '../sync/ledger-store.ts';
 import type { Batch, Doubt, Operation, Outcome, Row, UnresolvedBatch } from '../sync/ports.ts';
 import { reasonOf, totalDurationMs } from './activity-log.ts';
-import { binary, blob, guid, int, nvarchar, type Parameter, type Parameters } from './parameters.ts';
+import { binary, blob, guid, int, nvarchar, type Parameter, type Parameters, type Statement } from './parameters.ts';
 import type { Session } from './session.ts';
 import { type StoredBatch, unpackBatch, unpackKeys } from './stored-batch.ts';
 import { placeholders } from './tracking.ts';
@@ -15,63 +15,56 @@ interface Owner {
   readonly parentId?: string;
 }
 
-/** Stores it as `sending`; `stored` is what packBatch made of it. */
-export async function insertBatch(session: Session, batch: Batch, stored: StoredBatch, owner: Owner): Promise<void> {
-  await session.query(
-    `INSERT INTO dbo.TB_R_SYNC_BATCH
+/** Stores it as `sending`; `stored` is what packBatch made of it, `place` tells several in one query apart. */
+export function insertBatch(batch: Batch, stored: StoredBatch, owner: Owner, place = 0): Statement {
+  return {
+    sql: `INSERT INTO dbo.TB_R_SYNC_BATCH
        (BatchId, RunId, EntityType, Operation, ParentId, State, RowsInBatch, BodyHash, Body, RowKeys, Attempts, RunsTried, CreatedAt)
-     VALUES (@batch, @run, @entityType, @operation, @parent, N'sending', @rows, @bodyHash, @body, @rowKeys, 0, 1, SYSUTCDATETIME())`,
-    {
-      batch: guid(batch.id),
+     VALUES (@batch${place}, @run, @entityType, @operation, @parent, N'sending',
+       @rows${place}, @bodyHash${place}, @body${place}, @rowKeys${place}, 0, 1, SYSUTCDATETIME())`,
+    parameters: {
       run: owner.run,
       entityType: owner.entityType,
       operation: nvarchar(batch.operation, 20),
       parent: guid(owner.parentId ?? null),
-      rows: int(batch.keys.length),
-      bodyHash: binary(stored.bodyHash, 32),
-      body: blob(stored.body),
-      rowKeys: blob(stored.rowKeys),
+      [`batch${place}`]: guid(batch.id),
+      [`rows${place}`]: int(batch.keys.length),
+      [`bodyHash${place}`]: binary(stored.bodyHash, 32),
+      [`body${place}`]: blob(stored.body),
+      [`rowKeys${place}`]: blob(stored.rowKeys),
     },
-  );
+  };
 }
 
-/** Gives it the outcome's state, and clears body and keys; false where it was ended before. */
-export async function endBatch(session: Session, batch: Batch, outcome: Outcome, run: Parameter): Promise<boolean> {
-  const { rowCount } = await session.query(
-    `UPDATE dbo.TB_R_SYNC_BATCH
+/** Gives it the outcome's state, and clears body and keys; changes no row where it was ended before. */
+export function endBatch(batch: Batch, outcome: Outcome, run: Parameter): Statement {
+  return {
+    sql: `UPDATE dbo.TB_R_SYNC_BATCH
      SET State = @state, Attempts = Attempts + @attempts,
        RunsTried = RunsTried + CASE WHEN RunId = @run OR LastRunId = @run THEN 0 ELSE 1 END,
        HttpStatus = @httpStatus, DurationMs = @durationMs, Error = @error,
        SettledAt = SYSUTCDATETIME(), Body = NULL, RowKeys = NULL
      WHERE BatchId = @batch AND State = N'sending'`,
-    { batch: guid(batch.id), run, state: nvarchar(outcome.state, 20), ...outcomeParameters(outcome) },
-  );
-  return rowCount === 1;
+    parameters: { batch: guid(batch.id), run, state: nvarchar(outcome.state, 20), ...outcomeParameters(outcome) },
+  };
 }
 
-/** Records that its outcome is unknown; false where this run has recorded it before, or the batch was ended. */
-export async function recordUnknown(
-  session: Session,
-  batch: Batch,
-  outcome: Outcome,
-  doubt: Doubt,
-  run: Parameter,
-): Promise<boolean> {
-  const { rowCount } = await session.query(
-    `UPDATE dbo.TB_R_SYNC_BATCH
+/** Records that its outcome is unknown; changes no row where this run has recorded it before, or the batch was ended. */
+export function recordUnknown(batch: Batch, outcome: Outcome, doubt: Doubt, run: Parameter): Statement {
+  return {
+    sql: `UPDATE dbo.TB_R_SYNC_BATCH
      SET Attempts = Attempts + @attempts, RunsTried = RunsTried + CASE WHEN RunId = @run THEN 0 ELSE 1 END,
        HttpStatus = @httpStatus, DurationMs = @durationMs, Error = @error,
        LastRunId = @run, RefusedRuns = @refusedRuns, ServerErrorRuns = @serverErrorRuns
      WHERE BatchId = @batch AND State = N'sending' AND (LastRunId IS NULL OR LastRunId <> @run)`,
-    {
+    parameters: {
       batch: guid(batch.id),
       run,
       refusedRuns: int(doubt.refusedRuns),
       serverErrorRuns: int(doubt.serverErrorRuns),
       ...outcomeParameters(outcome),
     },
-  );
-  return rowCount === 1;
+  };
 }
 
 function outcomeParameters(outcome: Outcome): Parameters {

@@ -1,7 +1,15 @@
 /** What TB_R_SYNC_ENTITY keeps of an entity from comparison to comparison, a statement a function. */
 import type { Comparison, IncrementalDetection } from '../sync/ports.ts';
 import { HASH_LENGTH } from './dead-letters.ts';
-import { binary, datetime2, nvarchar, type Parameter, type Parameters, varbinary } from './parameters.ts';
+import {
+  binary,
+  datetime2,
+  nvarchar,
+  type Parameter,
+  type Parameters,
+  type Statement,
+  varbinary,
+} from './parameters.ts';
 import type { Session } from './session.ts';
 import { placeholders } from './tracking.ts';
 
@@ -61,12 +69,12 @@ export async function writeComparison(
 /**
  * Makes the next comparison a full one, under whichever of the labels it is then: which of them is the first may change.
  */
-export async function removeWatermark(session: Session, labels: Parameters): Promise<void> {
-  await session.query(
-    `UPDATE dbo.TB_R_SYNC_ENTITY SET WatermarkKind = NULL, Watermark = NULL, WatermarkSourceHash = NULL
+export function removeWatermark(labels: Parameters): Statement {
+  return {
+    sql: `UPDATE dbo.TB_R_SYNC_ENTITY SET WatermarkKind = NULL, Watermark = NULL, WatermarkSourceHash = NULL
      WHERE EntityType IN (${placeholders(labels)})`,
-    labels,
-  );
+    parameters: labels,
+  };
 }
 
 /** Replaces the map's hash alone. */

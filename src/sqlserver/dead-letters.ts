@@ -1,7 +1,7 @@
 /** TB_R_SYNC_FAILURE, a statement a function: the rows of an entity that cannot be sent. ledger.ts has the transactions. */
 import { hash } from 'node:crypto';
 import type { Cell, DeadLetter, KnownDeadLetter } from '../sync/ports.ts';
-import { binary, bufferOf, cut, int, type Parameter } from './parameters.ts';
+import { binary, bufferOf, cut, int, type Parameter, type Statement } from './parameters.ts';
 import type { Session } from './session.ts';
 import { fill, type TemporaryTable } from './temporary-table.ts';
 import { KEYS } from './tracking.ts';
@@ -117,8 +117,8 @@ export async function loadKeyHashes(session: Session, keys: readonly string[]): 
 }
 
 /** Deletes those of the keys that loadKeyHashes has put down. */
-export async function deleteLoadedDeadLetters(session: Session, entityType: Parameter): Promise<void> {
-  await deleteByKeyHash(session, entityType, KEY_HASHES);
+export function deleteLoadedDeadLetters(entityType: Parameter): Statement {
+  return deleteByKeyHash(entityType, KEY_HASHES);
 }
 
 /** Carries the letters to the server, for the two functions below; returns how many keys they are. Not in a transaction. */
@@ -142,18 +142,15 @@ export async function countKnownLetters(session: Session, entityType: Parameter)
  * Writes the loaded letters. A run counts a failure once, however often it is written; a row that has changed since its
  * last failure begins anew, and is no longer discarded.
  */
-export async function writeLetters(session: Session, entityType: Parameter, run: Parameter): Promise<void> {
+export function writeLetters(entityType: Parameter, run: Parameter): Statement {
   const unchanged = '(f.RowHash = l.RowHash OR (f.RowHash IS NULL AND l.RowHash IS NULL))';
-  await session.query(
+  const statements = [
     `UPDATE f SET RowHash = l.RowHash, Reason = l.Reason, HttpStatus = l.HttpStatus, LastFailedAt = SYSUTCDATETIME(), RunId = @run,
        Attempts = CASE WHEN ${unchanged} THEN f.Attempts + CASE WHEN f.RunId = @run THEN 0 ELSE 1 END ELSE 1 END,
        State = CASE WHEN ${unchanged} THEN f.State ELSE N'waiting' END
      FROM dbo.TB_R_SYNC_FAILURE AS f
      INNER JOIN ${LETTERS.name} AS l ON l.KeyHash = f.KeyHash
      WHERE f.EntityType = @entityType`,
-    { entityType, run },
-  );
-  await session.query(
     `INSERT INTO dbo.TB_R_SYNC_FAILURE
        (EntityType, KeyHash, EntityId, RowHash, Reason, HttpStatus, Attempts, FirstFailedAt, LastFailedAt, State, RunId)
      SELECT @entityType, l.KeyHash, l.EntityId, l.RowHash, l.Reason, l.HttpStatus, 1, SYSUTCDATETIME(), SYSUTCDATETIME(),
@@ -161,31 +158,28 @@ export async function writeLetters(session: Session, entityType: Parameter, run:
      FROM ${LETTERS.name} AS l
      WHERE NOT EXISTS (
        SELECT 1 FROM dbo.TB_R_SYNC_FAILURE AS f WHERE f.EntityType = @entityType AND f.KeyHash = l.KeyHash)`,
-    { entityType, run },
-  );
-  await session.query(
     `UPDATE f SET NextTryAt = DATEADD(hour,
        CASE WHEN f.Attempts >= ${LONGEST_PAUSE_AFTER} THEN ${LONGEST_PAUSE_HOURS}
          ELSE ${FIRST_PAUSE_HOURS} * POWER(2, f.Attempts - 1) END, f.LastFailedAt)
      FROM dbo.TB_R_SYNC_FAILURE AS f
      INNER JOIN ${LETTERS.name} AS l ON l.KeyHash = f.KeyHash
      WHERE f.EntityType = @entityType`,
-    { entityType },
-  );
+  ];
+  return { sql: statements.join(';\n'), parameters: { entityType, run } };
 }
 
 /** Deletes those of the keys in #tamhr_keys, whose rows must have their KeyHash. */
-export async function deleteDeadLetters(session: Session, entityType: Parameter): Promise<void> {
-  await deleteByKeyHash(session, entityType, KEYS);
+export function deleteDeadLetters(entityType: Parameter): Statement {
+  return deleteByKeyHash(entityType, KEYS);
 }
 
-async function deleteByKeyHash(session: Session, entityType: Parameter, { name }: TemporaryTable): Promise<void> {
-  await session.query(
-    `DELETE f FROM dbo.TB_R_SYNC_FAILURE AS f
+function deleteByKeyHash(entityType: Parameter, { name }: TemporaryTable): Statement {
+  return {
+    sql: `DELETE f FROM dbo.TB_R_SYNC_FAILURE AS f
      INNER JOIN ${name} AS k ON k.KeyHash = f.KeyHash
      WHERE f.EntityType = @entityType`,
-    { entityType },
-  );
+    parameters: { entityType },
+  };
 }
 
 /** Each key once: the last word on it counts. */

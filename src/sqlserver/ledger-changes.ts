@@ -5,7 +5,7 @@ import type { EntityIdentity, LedgerRow } from '../sync/ports.ts';
 import { removeWatermark, writeMapHash } from './comparison.ts';
 import { deleteDeadLetters, deleteLoadedDeadLetters, hasDeadLetters, keyHash, loadKeyHashes } from './dead-letters.ts';
 import { type Chunk, deleteListed, type KeyedTable } from './listed-rows.ts';
-import { bufferOf, datetime2, guid, nvarchar, type Parameters } from './parameters.ts';
+import { bufferOf, datetime2, guid, nvarchar, type Parameters, type Statement } from './parameters.ts';
 import type { Repeat } from './repeat.ts';
 import type { Session } from './session.ts';
 import { fill } from './temporary-table.ts';
@@ -19,6 +19,8 @@ export function createLedgerChanges(session: Session, entity: EntityIdentity, re
   const labels = labelParameters(entity);
   const entityType = nvarchar(entity.trackingLabels[0], ENTITY_TYPE_LENGTH);
 
+  /** Returns the number of rows that it changes. */
+  const execute = async ({ sql, parameters }: Statement) => (await session.query(sql, parameters)).rowCount;
   const transaction = <T>(work: () => Promise<T>): Promise<T> => repeat(() => session.transaction(work));
 
   /**
@@ -30,8 +32,8 @@ export function createLedgerChanges(session: Session, entity: EntityIdentity, re
     return session.transaction(async () => {
       const removed = await remove();
       if (removed === 0) return 0;
-      await removeWatermark(session, labels);
-      if (anyDeadLetters) await deleteLoadedDeadLetters(session, entityType);
+      await execute(removeWatermark(labels));
+      if (anyDeadLetters) await execute(deleteLoadedDeadLetters(entityType));
       return removed;
     });
   }
@@ -41,16 +43,16 @@ export function createLedgerChanges(session: Session, entity: EntityIdentity, re
       if (rows.length === 0) return { added: 0, rehashed: 0 };
       await fill(session, KEYS, adoptedRows(rows));
       return transaction(async () => {
-        const rehashed = await replaceHashes(session, labels);
-        const added = await addUntracked(session, labels, guid(null));
-        await deleteDeadLetters(session, entityType);
+        const rehashed = await execute(replaceHashes(labels));
+        const added = await execute(addUntracked(labels, guid(null)));
+        await execute(deleteDeadLetters(entityType));
         return { added, rehashed };
       });
     },
     async rehash(rows) {
       if (rows.length === 0) return 0;
       await fill(session, KEYS, hashRows(rows));
-      return transaction(() => replaceHashes(session, labels));
+      return transaction(() => execute(replaceHashes(labels)));
     },
     async forget({ keys, since }) {
       if (keys !== undefined) await fill(session, KEYS, keyRows(keys));
@@ -66,7 +68,7 @@ export function createLedgerChanges(session: Session, entity: EntityIdentity, re
       return deleteListed(session, repeat, { from: TRACKING, wanted: duplicateRows(labels), parameters: labels });
     },
     async removeWatermark() {
-      await transaction(() => removeWatermark(session, labels));
+      await transaction(() => execute(removeWatermark(labels)));
     },
     async rememberMap(mapHash) {
       await transaction(() => writeMapHash(session, entityType, mapHash));

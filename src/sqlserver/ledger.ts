@@ -21,7 +21,7 @@ import {
   loadLetters,
   writeLetters,
 } from './dead-letters.ts';
-import { bufferOf, guid, int, nvarchar } from './parameters.ts';
+import { bufferOf, guid, int, nvarchar, type Statement } from './parameters.ts';
 import type { Pool } from './pool.ts';
 import { createAnyDeadLetters, createReadOnlyLedger } from './read-only-ledger.ts';
 import type { Session } from './session.ts';
@@ -59,21 +59,29 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
   const any = createAnyDeadLetters(entity);
   let logColumns: LogColumns | undefined;
 
-  /**
-   * Every writing transaction begins with this: it fails when another run has taken the entity over, and holds it up until
-   * the end.
-   */
-  async function requireOwnership(session: Session): Promise<void> {
-    const { rowCount } = await session.query(
-      'UPDATE dbo.TB_R_SYNC_ENTITY SET LockedAt = LockedAt WHERE EntityType = @entityType AND OwnerRunId = @run',
-      { entityType, run },
-    );
-    if (rowCount !== 1) throw takenOver(entity);
+  /** The changes, where the entity belongs to the run, which holds it up until the transaction's end; gives one row: 1 or 0. */
+  function whereOwned(...changes: readonly Statement[]): Statement {
+    const own: Statement = {
+      sql: `UPDATE dbo.TB_R_SYNC_ENTITY SET LockedAt = LockedAt WHERE EntityType = @entityType AND OwnerRunId = @run`,
+      parameters: { entityType, run },
+    };
+    const keep: Statement = { sql: 'SET @owned = 1', parameters: {} };
+    const { sql, parameters } = ifChanged(own, keep, ...changes);
+    return { sql: `DECLARE @owned int;\n${sql};\nSELECT @owned AS Owned`, parameters };
   }
 
-  async function log(session: Session, batch: Batch, outcome: Outcome, rowsRefused = 0): Promise<void> {
+  /** One transaction: throws LOCK_LOST, and changes nothing, when another run has taken the entity over. */
+  async function write(session: Session, ...changes: readonly Statement[]): Promise<void> {
+    const { sql, parameters } = whereOwned(...changes);
+    await session.transaction(async () => {
+      const { rows } = await session.query(sql, parameters);
+      if (rows[0]?.[0] !== 1) throw takenOver(entity);
+    });
+  }
+
+  async function log(session: Session, batch: Batch, outcome: Outcome, rowsRefused = 0): Promise<Statement> {
     logColumns ??= await readLogColumns(session, pool.settings.name);
-    await logOutcome(session, logColumns, { entity, runId, host, batch, outcome, rowsRefused });
+    return logOutcome(logColumns, { entity, runId, host, batch, outcome, rowsRefused });
   }
 
   /** Carries the letters to the server, and returns how many of them are new. */
@@ -107,11 +115,7 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
     async reserve(batch) {
       const stored = await packBatch(batch);
       await pool.repeating(async (session, isRepeat) => {
-        const reserved = session.transaction(async () => {
-          await requireOwnership(session);
-          await insertBatch(session, batch, stored, { run, entityType });
-        });
-        await reserved.catch((error) => {
+        await write(session, insertBatch(batch, stored, { run, entityType })).catch((error) => {
           if (!isRepeat || !isDuplicateKey(error)) throw error;
         });
       });
@@ -128,45 +132,32 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
         newLetters ??= announced;
         const anyDeadLetters = accepted && (await any.ask(session));
         if (accepted) await fill(session, KEYS, keyRows(batch, letters, anyDeadLetters));
-        await session.transaction(async () => {
-          await requireOwnership(session);
-          if (!(await endBatch(session, batch, outcome, run))) return;
-          if (accepted && isDeletion) await untrack(session, labels);
-          else if (accepted) await track(session, labels, guid(batch.id));
-          if (releases) await removeWatermark(session, labels);
-          if (anyDeadLetters) await deleteDeadLetters(session, entityType);
-          if (letters.length > 0) await writeLetters(session, entityType, run);
-          await log(session, batch, outcome, letters.length);
-        });
+        const changes = [
+          accepted && (isDeletion ? untrack(labels) : track(labels, guid(batch.id))),
+          releases && removeWatermark(labels),
+          anyDeadLetters && deleteDeadLetters(entityType),
+          letters.length > 0 && writeLetters(entityType, run),
+          await log(session, batch, outcome, letters.length),
+        ].filter((change) => change !== false);
+        await write(session, ifChanged(endBatch(batch, outcome, run), ...changes));
       }, PATIENTLY);
       return newLetters ?? 0;
     },
 
     async split(batch, outcome, halves) {
       const stored = await Promise.all(halves.map(async (half) => ({ half, packed: await packBatch(half) })));
-      await pool.repeating(
-        (session) =>
-          session.transaction(async () => {
-            await requireOwnership(session);
-            if (!(await endBatch(session, batch, outcome, run))) return;
-            for (const { half, packed } of stored) {
-              await insertBatch(session, half, packed, { run, entityType, parentId: batch.id });
-            }
-            await log(session, batch, outcome);
-          }),
-        PATIENTLY,
-      );
+      await pool.repeating(async (session) => {
+        const owner = { run, entityType, parentId: batch.id };
+        const inserts = stored.map(({ half, packed }, place) => insertBatch(half, packed, owner, place));
+        await write(session, ifChanged(endBatch(batch, outcome, run), ...inserts, await log(session, batch, outcome)));
+      }, PATIENTLY);
     },
 
     async keepUnknown(batch, outcome, doubt) {
-      await pool.repeating(
-        (session) =>
-          session.transaction(async () => {
-            await requireOwnership(session);
-            if (await recordUnknown(session, batch, outcome, doubt, run)) await log(session, batch, outcome);
-          }),
-        PATIENTLY,
-      );
+      await pool.repeating(async (session) => {
+        const recorded = recordUnknown(batch, outcome, doubt, run);
+        await write(session, ifChanged(recorded, await log(session, batch, outcome)));
+      }, PATIENTLY);
     },
 
     async deadLetter(letters) {
@@ -175,10 +166,7 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
       await pool.repeating(async (session) => {
         const announced = await announce(session, letters);
         newLetters ??= announced;
-        await session.transaction(async () => {
-          await requireOwnership(session);
-          await writeLetters(session, entityType, run);
-        });
+        await write(session, writeLetters(entityType, run));
       });
       return newLetters ?? 0;
     },
@@ -187,10 +175,7 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
       if (keys.length === 0) return;
       await pool.repeating(async (session) => {
         await loadKeyHashes(session, keys);
-        await session.transaction(async () => {
-          await requireOwnership(session);
-          await deleteLoadedDeadLetters(session, entityType);
-        });
+        await write(session, deleteLoadedDeadLetters(entityType));
       });
     },
 
@@ -198,10 +183,7 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
       if (rows.length === 0) return;
       await pool.repeating(async (session) => {
         await fill(session, KEYS, hashRows(rows));
-        await session.transaction(async () => {
-          await requireOwnership(session);
-          await giveMissingHashes(session, labels);
-        });
+        await write(session, giveMissingHashes(labels));
       });
     },
 
@@ -222,22 +204,25 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
       };
       const outcome: Outcome = { state: 'accepted', attempts: [] };
       const rehearsed = new Error('rehearsed');
-      const into = (table: string, written: Promise<unknown>) =>
-        written.catch((error) => {
+      const into = <T>(table: string, written: Promise<T>) =>
+        written.catch((error): never => {
           throw writeError(error, table, entity, pool.settings.name);
         });
       await pool.repeating(async (session) => {
         await into('dbo.TB_R_SYNC_TRACKING', fill(session, KEYS, keyRows(batch, [], true)));
         await loadLetters(session, [{ key: randomUUID(), reason: 'rehearsed' }]);
+        const logged = await into('dbo.TB_R_Log', log(session, batch, outcome));
+        const execute = (table: string, { sql, parameters }: Statement) => into(table, session.query(sql, parameters));
         await session
           .transaction(async () => {
-            await requireOwnership(session);
-            await into('dbo.TB_R_SYNC_BATCH', endBatch(session, batch, outcome, run));
-            await into('dbo.TB_R_SYNC_TRACKING', track(session, labels, guid(batch.id)));
-            if (entity.deleted !== undefined) await into('dbo.TB_R_SYNC_TRACKING', untrack(session, labels));
-            await into('dbo.TB_R_SYNC_FAILURE', deleteDeadLetters(session, entityType));
-            await into('dbo.TB_R_SYNC_FAILURE', writeLetters(session, entityType, run));
-            await into('dbo.TB_R_Log', log(session, batch, outcome));
+            const [owned] = (await execute('dbo.TB_R_SYNC_ENTITY', whereOwned())).rows;
+            if (owned?.[0] !== 1) throw takenOver(entity);
+            await execute('dbo.TB_R_SYNC_BATCH', endBatch(batch, outcome, run));
+            await execute('dbo.TB_R_SYNC_TRACKING', track(labels, guid(batch.id)));
+            if (entity.deleted !== undefined) await execute('dbo.TB_R_SYNC_TRACKING', untrack(labels));
+            await execute('dbo.TB_R_SYNC_FAILURE', deleteDeadLetters(entityType));
+            await execute('dbo.TB_R_SYNC_FAILURE', writeLetters(entityType, run));
+            await execute('dbo.TB_R_Log', logged);
             throw rehearsed;
           })
           .catch((error) => {
@@ -272,6 +257,23 @@ function writeError(error: unknown, table: string, entity: EntityIdentity, conne
         : 'Columns that are not of the tool must allow NULL or have a default, and a trigger must let the row pass. Nothing was sent.',
     { cause: error },
   );
+}
+
+/** One after the other; where they have a parameter in common, it has the same value. */
+function allOf(statements: readonly Statement[]): Statement {
+  return {
+    sql: statements.map(({ sql }) => sql).join(';\n'),
+    parameters: Object.assign({}, ...statements.map(({ parameters }) => parameters)),
+  };
+}
+
+/** The changes, where `first` has changed one row. */
+function ifChanged(first: Statement, ...changes: readonly Statement[]): Statement {
+  const { sql, parameters } = allOf(changes);
+  return {
+    sql: `${first.sql};\nIF @@ROWCOUNT = 1\nBEGIN\n${sql};\nEND`,
+    parameters: { ...first.parameters, ...parameters },
+  };
 }
 
 /** Whether the batch has rows that are none of `letters`. */

@@ -34,6 +34,12 @@ export interface Parameter {
 /** Parameters by name, without `@`. */
 export type Parameters = Readonly<Record<string, Parameter>>;
 
+/** One statement, or several, with their parameters. */
+export interface Statement {
+  readonly sql: string;
+  readonly parameters: Parameters;
+}
+
 /** `int`. */
 export const int = (value: number | null): Parameter => ({ type: 'Int', value });
 

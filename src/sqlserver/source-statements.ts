@@ -4,19 +4,13 @@ import type { PageFilter, Row } from '../sync/ports.ts';
 import { decodeTime } from '../sync/watermark.ts';
 import type { SourceColumn } from './columns.ts';
 import { quoteName } from './names.ts';
-import { binary, int, type Parameter, type Parameters } from './parameters.ts';
+import { binary, int, type Parameter, type Statement } from './parameters.ts';
 import type { KeyColumn } from './source-description.ts';
 import { rowSet, type SourceEntity } from './source-entity.ts';
 import type { TemporaryTable } from './temporary-table.ts';
 
 /** The bytes of a rowversion: https://learn.microsoft.com/sql/t-sql/data-types/rowversion-transact-sql */
 export const ROWVERSION_BYTES = 8;
-
-/** A statement with its parameters. */
-export interface Statement {
-  readonly sql: string;
-  readonly parameters: Parameters;
-}
 
 /** A predicate over the source's columns, with its parameters. */
 export type Predicate = Statement;

@@ -1,6 +1,6 @@
 /**
- * Sends one entity's batches, `concurrency` at a time: reserve, deliver, settle. What becomes of a batch that is not
- * accepted:
+ * Sends one entity's batches: reserve and deliver, `concurrency` at a time, then settle, while the next one is on its way: at
+ * most `concurrency` + 1 batches have been sent without being settled. What becomes of a batch that is not accepted:
  *
  *   refused for its rows   taken apart (isolation.ts): bad rows become dead letters, what is good in it goes through
  *   refused for its size   the same, and later batches are smaller
@@ -66,6 +66,12 @@ interface UnknownBatch {
   readonly refusedFirst: boolean;
 }
 
+/** A batch that the destination took. */
+interface Accepted {
+  readonly sent: Numbered;
+  readonly attempts: readonly Attempt[];
+}
+
 /** Creates the sender of an entity. `maxBatchRows`: what the ledger remembers. */
 export function createSender(
   entity: Entity,
@@ -80,7 +86,7 @@ export function createSender(
   const steps = createBatchSteps(entity, ports, options, tally);
   const sizeToKeep = options.tryBatchSize ? Number.POSITIVE_INFINITY : maxBatchRows;
   const isolation = createIsolation(entity, ledger, steps, breaker, finish, sizeToKeep);
-  const slots = pLimit(config.concurrency);
+  const requests = pLimit(config.concurrency);
   const inFlight = new Set<Promise<void>>();
   const held = new Map<string, Uint8Array>();
   let alreadyGone = 0;
@@ -146,10 +152,16 @@ export function createSender(
   }
 
   async function sendFresh(batch: Batch, kind: BatchKind): Promise<void> {
+    const accepted = await requests(() => reserveAndDeliver(batch, kind));
+    if (accepted !== undefined) await accept(accepted.sent, accepted.attempts, kind);
+  }
+
+  /** Returns what is accepted and not settled yet; everything else has its end. */
+  async function reserveAndDeliver(batch: Batch, kind: BatchKind): Promise<Accepted | undefined> {
     const rows = batch.keys.length;
     if (!(await steps.begin(rows))) {
       tally.left += rows;
-      return;
+      return undefined;
     }
     await ledger.reserve(batch).catch((error) => {
       tally.left += rows;
@@ -157,7 +169,10 @@ export function createSender(
     });
     countPending(tally, batch);
     const sent = steps.number(batch);
-    await finish(sent, await steps.deliver(sent, { ambiguous: false }), kind);
+    const delivery = await steps.deliver(sent, { ambiguous: false });
+    if (delivery.verdict === 'accepted') return { sent, attempts: delivery.attempts };
+    await finish(sent, delivery, kind);
+    return undefined;
   }
 
   /** A deletion that was reserved when `deleted` was of another form, or there at all. */
@@ -292,10 +307,12 @@ export function createSender(
       }
     },
     async send(batch, kind) {
-      // One batch may wait behind those in flight, so that the next page is worked on meanwhile.
+      // One more than are delivered at a time: it is settled meanwhile, or waits for its turn.
       while (inFlight.size > config.concurrency) await Promise.race(inFlight);
       if (steps.failure !== undefined) throw steps.failure;
-      const task = slots(() => sendFresh(batch, kind).catch(steps.fail)).finally(() => inFlight.delete(task));
+      const task = sendFresh(batch, kind)
+        .catch(steps.fail)
+        .finally(() => inFlight.delete(task));
       inFlight.add(task);
     },
     drain,

@@ -341,6 +341,7 @@ test('a batch whose settle fails counts as unresolved and stops the entity', asy
   };
   const { destination, tally, run } = await runOnce({ rows: numberedRows(30), ledger });
   await assert.rejects(run, /log database gone/);
+  // The second may be on its way while the first is settled.
   assert.ok(destination.sent.length <= 2);
-  assert.equal(tally.unresolved, 3);
+  assert.equal(tally.unresolved, destination.sent.length * 3);
 });
