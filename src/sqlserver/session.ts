@@ -50,9 +50,10 @@ export interface Session {
   readonly ended: AbortSignal;
   /**
    * One statement or several with parameters. An aborted `signal` cancels it and rejects with an AbortError. A statement
-   * whose answer stalls for the connection's request timeout is cancelled with ETIMEOUT.
+   * whose answer stalls for the connection's request timeout is cancelled with ETIMEOUT. With `take`, it gets each row as it
+   * comes, and the result has none.
    */
-  query(sql: string, parameters?: Parameters, signal?: AbortSignal): Promise<Result>;
+  query(sql: string, parameters?: Parameters, signal?: AbortSignal, take?: (row: Row) => void): Promise<Result>;
   /** A batch without parameters, as DDL and temporary tables need it: what sp_executesql creates ends with it. */
   batch(sql: string): Promise<Result>;
   bulkInsert(table: string, columns: readonly BulkColumn[], rows: readonly (readonly Cell[])[]): Promise<void>;
@@ -83,11 +84,13 @@ export function createSession(driver: Driver, connection: Connection, requestTim
     send: (request: InstanceType<Driver['Request']>) => void,
     sql: string,
     parameters: Parameters,
-    signal: AbortSignal | undefined,
+    signal?: AbortSignal,
+    take?: (row: Row) => void,
   ): Promise<Result> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(aborted(signal));
       const rows: Row[] = [];
+      const keep = take ?? ((row: Row) => rows.push(row));
       let columns: readonly ColumnDescription[] = [];
       let stalled = false;
       const request = new driver.Request(sql, (error, rowCount) => {
@@ -111,7 +114,7 @@ export function createSession(driver: Driver, connection: Connection, requestTim
         watchdog.progress();
         const row = new Array<Cell>(cells.length);
         for (let index = 0; index < cells.length; index++) row[index] = (cells[index] as { value: Cell }).value;
-        rows.push(row);
+        keep(row);
       });
       for (const [name, { type, value, length, scale }] of Object.entries(parameters)) {
         const facts = { ...(length !== undefined && { length }), ...(scale !== undefined && { scale }) };
@@ -165,8 +168,9 @@ export function createSession(driver: Driver, connection: Connection, requestTim
       return connection.databaseCollation?.codepage;
     },
     ended: ended.signal,
-    query: (sql, parameters = {}, signal) => run((request) => connection.execSql(request), sql, parameters, signal),
-    batch: (sql) => run((request) => connection.execSqlBatch(request), sql, {}, undefined),
+    query: (sql, parameters = {}, signal, take) =>
+      run((request) => connection.execSql(request), sql, parameters, signal, take),
+    batch: (sql) => run((request) => connection.execSqlBatch(request), sql, {}),
     async bulkInsert(table, columns, rows) {
       if (rows.length === 0) return;
       await called((callback) => {

@@ -59,7 +59,7 @@ export function placeholders(parameters: Parameters): string {
 export function createTracking(
   pool: Pool,
   entity: EntityIdentity,
-): Pick<Ledger, 'find' | 'isEmpty' | 'hasLoggedSuccess' | 'page' | 'count'> {
+): Pick<Ledger, 'find' | 'isEmpty' | 'hasLoggedSuccess' | 'page' | 'count' | 'eachKey'> {
   const labels = labelParameters(entity);
   const connectionName = pool.settings.name;
   const noTracking = missingTable('dbo.TB_R_SYNC_TRACKING', connectionName);
@@ -133,6 +133,21 @@ export function createTracking(
           .catch(noTracking);
         return Number(rows[0]?.[0]);
       });
+    },
+    async eachKey(take, signal) {
+      await pool.repeating(
+        async (session) => {
+          await session
+            .query(
+              `SELECT EntityId FROM dbo.TB_R_SYNC_TRACKING WHERE EntityType IN (${placeholders(labels)})`,
+              labels,
+              signal,
+              ([key]) => take(key as string),
+            )
+            .catch(noTracking);
+        },
+        { signal },
+      );
     },
   };
 }

@@ -1,5 +1,6 @@
 /** The diff: which rows of a page the ledger does not hold, which it does and as what, which collide with another key. */
 import { foldKey, LEDGER_KEY_LENGTH } from './key.ts';
+import type { KeySet } from './key-set.ts';
 import type { KeyedRow } from './pages.ts';
 import type { DeadLetter, Ledger, TrackedKey } from './ports.ts';
 
@@ -11,6 +12,8 @@ export interface DiffOptions {
   readonly held: ReadonlyMap<string, Uint8Array>;
   /** How many pending rows at most may be under way without being in the ledger. */
   readonly unsettled: number;
+  /** The keys that the ledger held when the run began, where it is asked for no more than these; their hashes are not known. */
+  readonly trackedKeys?: KeySet | undefined;
 }
 
 /** A row that the ledger holds. */
@@ -33,18 +36,39 @@ export interface PageDiff {
 /** A function for page after page, in the source's order. It rejects as `ledger.find` does. */
 export function createDiff(
   ledger: Pick<Ledger, 'find'>,
-  { textKey, held, unsettled }: DiffOptions,
+  { textKey, held, unsettled, trackedKeys }: DiffOptions,
 ): (page: readonly KeyedRow[]) => Promise<PageDiff> {
   /** Folded text keys of the pending rows that the ledger may not hold yet, oldest first. */
   const underWay = new Set<string>();
 
-  return async (page) => {
-    const matchesOf = new Map<number, TrackedKey[]>();
-    for (const match of await ledger.find(page.map(({ key }) => key))) {
-      const matches = matchesOf.get(match.index);
+  /** What the ledger holds of these keys, by their places. */
+  async function find(keys: readonly string[]): Promise<ReadonlyMap<number, TrackedKey[]>> {
+    const found = new Map<number, TrackedKey[]>();
+    for (const match of await ledger.find(keys)) {
+      const matches = found.get(match.index);
       if (matches) matches.push(match);
-      else matchesOf.set(match.index, [match]);
+      else found.set(match.index, [match]);
     }
+    return found;
+  }
+
+  /** Only the ledger's collation knows which texts are one key to it. */
+  async function findAmong(tracked: KeySet, keys: readonly string[]): Promise<ReadonlyMap<number, TrackedKey[]>> {
+    const found = new Map<number, TrackedKey[]>();
+    const others: number[] = [];
+    for (const [index, key] of keys.entries()) {
+      if (tracked.has(key)) found.set(index, [{ index, key }]);
+      else if (textKey) others.push(index);
+    }
+    if (others.length === 0) return found;
+    const matches = await find(others.map((index) => keys[index] as string));
+    for (const [place, match] of matches) found.set(others[place] as number, match);
+    return found;
+  }
+
+  return async (page) => {
+    const keys = page.map(({ key }) => key);
+    const matchesOf = trackedKeys === undefined ? await find(keys) : await findAmong(trackedKeys, keys);
     const diff: PageDiff = { untracked: [], tracked: [], collisions: [], held: [] };
     const collides = (key: string, reason: string) => diff.collisions.push({ key, reason });
     for (const [index, keyed] of page.entries()) {

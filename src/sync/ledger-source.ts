@@ -49,8 +49,9 @@ export async function openLedgerSource(entity: Entity, source: Source): Promise<
     mapHash: mapHash(entity, columns),
     map: ({ row }) => mapper.map(row, sentAt),
     async *pages(signal) {
-      const options = { entity: entity.name, columns, keyIndexes, pageRows: LEDGER_PAGE_ROWS, signal };
-      for await (const { rows } of readPages(source, { ...options, shape: () => 'row' })) yield rows;
+      const next = () => ({ shape: 'row', pageRows: LEDGER_PAGE_ROWS }) as const;
+      for await (const { rows } of readPages(source, { entity: entity.name, columns, keyIndexes, next, signal }))
+        yield rows;
     },
     async lookup(keys, signal) {
       const wanted = keys.flatMap((text, place) => {

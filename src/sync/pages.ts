@@ -16,9 +16,8 @@ export interface PageOptions {
   readonly columns: readonly Column[];
   /** The key's columns, as indexes into `columns`. */
   readonly keyIndexes: readonly number[];
-  readonly pageRows: number;
-  /** What is read of each row, asked when the read of a page begins. */
-  readonly shape: () => RowShape;
+  /** What is read next, asked when the read of a page begins. */
+  readonly next: () => { readonly shape: RowShape; readonly pageRows: number };
   /** Only rows that may have changed. */
   readonly since?: PageFilter['since'];
   /** Cancels the read under way. */
@@ -79,8 +78,8 @@ async function readPage(
   options: PageOptions,
   signal: AbortSignal,
 ): Promise<Page> {
-  const { entity, keyIndexes, pageRows, since } = options;
-  const shape = options.shape();
+  const { entity, keyIndexes, since } = options;
+  const { shape, pageRows } = options.next();
   const keyColumns = keyIndexes.map((index) => options.columns[index] as Column);
   const last = before?.rows.at(-1);
   const lastCells = last && before && keyCells(last.row, before.shape, keyIndexes);

@@ -287,6 +287,8 @@ export interface Ledger {
   page(after: string | undefined, limit: number): Promise<readonly LedgerRow[]>;
   /** Rows under any of the labels. */
   count(): Promise<number>;
+  /** Calls `take` with the key of each row under any of the labels, in no order; with some of them twice after a fault. */
+  eachKey(take: (key: string) => void, signal: AbortSignal): Promise<void>;
   /** What earlier runs left; empty before `migrate`. */
   comparison(): Promise<Comparison>;
   /** Rows in a batch that the destination is known to take, where it called more of them too large. */
@@ -336,6 +338,7 @@ export type ReadOnlyLedger = Pick<
   | 'maxBatchRows'
   | 'page'
   | 'count'
+  | 'eachKey'
   | 'comparison'
 >;
 

@@ -33,6 +33,7 @@ import { SyncError } from './errors.ts';
 import { sameHash } from './hash.ts';
 import { createIntake } from './intake.ts';
 import type { BatchKind } from './isolation.ts';
+import { createKeySet, type KeySet } from './key-set.ts';
 import { compileMap, mapHash } from './map.ts';
 import { createOutbox } from './outbox.ts';
 import { readPages } from './pages.ts';
@@ -43,6 +44,7 @@ import type {
   Destination,
   Ledger,
   ReadOnlyLedger,
+  RowShape,
   RunObserver,
   Source,
   StopCause,
@@ -50,8 +52,14 @@ import type {
 import { createSender, type Sender } from './sender.ts';
 import { countPending, type Tally } from './tally.ts';
 
-/** Rows of one read at most. Two pages and `concurrency` + 2 batches are what a run holds in memory. */
+/** Rows of one read at most. Two pages and `concurrency` + 2 batches are what a run holds in memory, and the ledger's keys. */
 const PAGE_ROWS = 5000;
+
+/** The same where only keys are read. */
+const KEY_PAGE_ROWS = 20_000;
+
+/** A ledger with more rows is asked for each page's keys; up to here its keys are held in memory, 20 bytes each. */
+const MAX_KEYS = 4_000_000;
 
 /** Rows of one read at least: small batches tell of wide rows, but each read costs a round trip. */
 const SMALLEST_PAGE_ROWS = 500;
@@ -208,6 +216,8 @@ async function sendPending(
   };
   const outbox = createOutbox('upsert', limits, send);
   const held = sender?.held ?? new Map<string, Uint8Array>();
+  const textKey = keyColumns.some(({ kind }) => kind === 'text');
+  const trackedKeys = await readTrackedKeys(entity, ledger, { textKey, isLedgerEmpty, signal: options.abort });
   const shared = {
     entity,
     source,
@@ -231,8 +241,10 @@ async function sendPending(
       areDue,
       resendUnknown: options.resendUnknown,
       diff: {
-        textKey: keyColumns.some(({ kind }) => kind === 'text'),
+        textKey,
         held,
+        // Due dead letters come after rows that this run has sent.
+        trackedKeys: areDue ? undefined : trackedKeys,
         // So many rows at most are in batches that the ledger does not hold yet.
         unsettled: (entity.destination.concurrency + 3) * entity.destination.batchSize,
       },
@@ -245,8 +257,10 @@ async function sendPending(
     entity: entity.name,
     columns,
     keyIndexes,
-    pageRows: options.pageRows ?? pageRowsFor(entity),
-    shape: () => (readsKeysOnly() ? 'key' : 'row'),
+    next() {
+      const shape = readsKeysOnly() ? 'key' : 'row';
+      return { shape, pageRows: options.pageRows ?? pageRowsFor(entity, shape) };
+    },
     ...(comparison.since && { since: comparison.since }),
     signal: options.abort,
   });
@@ -287,8 +301,24 @@ async function sendPending(
   }
 }
 
-function pageRowsFor({ destination }: Entity): number {
+function pageRowsFor({ destination }: Entity, shape: RowShape): number {
+  if (shape === 'key') return KEY_PAGE_ROWS;
   return Math.min(PAGE_ROWS, Math.max(SMALLEST_PAGE_ROWS, destination.batchSize * 2));
+}
+
+/** The keys that the ledger holds, where keys alone are compared and it is not too large; undefined where it is to be asked. */
+async function readTrackedKeys(
+  entity: Entity,
+  ledger: ReadOnlyLedger,
+  { textKey, isLedgerEmpty, signal }: { textKey: boolean; isLedgerEmpty: boolean; signal: AbortSignal },
+): Promise<KeySet | undefined> {
+  if (isLedgerEmpty) return createKeySet(0, { textKey });
+  if (entity.changes !== 'new') return undefined;
+  const rows = await ledger.count();
+  if (rows > MAX_KEYS) return undefined;
+  const keys = createKeySet(rows, { textKey });
+  await ledger.eachKey(keys.add, signal);
+  return keys;
 }
 
 async function refuseSmallSource(entity: Entity, source: Source): Promise<void> {

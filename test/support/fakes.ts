@@ -196,6 +196,9 @@ export class MemoryLedger implements Ledger {
   async count() {
     return this.tracked.size;
   }
+  async eachKey(take: (key: string) => void) {
+    for (const key of this.tracked.keys()) take(key);
+  }
   async comparison() {
     return this.compared;
   }

@@ -5,8 +5,6 @@ import { readPages } from '../../src/sync/pages.ts';
 import type { Column, Row, Source } from '../../src/sync/ports.ts';
 import { ID_AND_NAME, memorySource, numberedRows } from '../support/fakes.ts';
 
-const whole = () => 'row' as const;
-
 const TEXT_KEY: readonly Column[] = [{ name: 'Code', kind: 'text', sqlType: 'nvarchar(20)' }];
 
 async function readAll(source: Source, pageRows: number, columns = ID_AND_NAME, keyIndexes = [0]): Promise<Row[][]> {
@@ -16,8 +14,7 @@ async function readAll(source: Source, pageRows: number, columns = ID_AND_NAME, 
     entity: 'Users',
     columns,
     keyIndexes,
-    pageRows,
-    shape: whole,
+    next: () => ({ shape: 'row', pageRows }),
     signal,
   })) {
     pages.push(page.rows.map(({ row }) => row));
@@ -38,7 +35,12 @@ test('every row is read once and in order, whatever the page size', async () => 
 
 test('the next page is read while the caller works on the last', async () => {
   const source = memorySource(numberedRows(10));
-  const options = { entity: 'Users', columns: ID_AND_NAME, keyIndexes: [0], pageRows: 4, shape: whole };
+  const options = {
+    entity: 'Users',
+    columns: ID_AND_NAME,
+    keyIndexes: [0],
+    next: () => ({ shape: 'row', pageRows: 4 }) as const,
+  };
   const pages = readPages(source, { ...options, signal: new AbortController().signal });
   await pages.next();
   assert.equal(source.reads, 2);
