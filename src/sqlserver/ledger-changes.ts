@@ -78,7 +78,7 @@ export function createLedgerChanges(session: Session, entity: EntityIdentity, re
 
 /** #tamhr_keys of these keys; no ledger holds a longer one. */
 function keyRows(keys: readonly string[]) {
-  return keys.filter((key) => key.length <= LEDGER_KEY_LENGTH).map((key, index) => [index, key, null, null]);
+  return keys.filter((key) => key.length <= LEDGER_KEY_LENGTH).map((key, index) => [index, key]);
 }
 
 /** #tamhr_keys of rows whose dead letters end, too. */

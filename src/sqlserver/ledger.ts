@@ -29,7 +29,7 @@ import { ERROR_NUMBERS, errorNumber, errorText, isDuplicateKey, isPermissionErro
 import { packBatch } from './stored-batch.ts';
 import { fill } from './temporary-table.ts';
 import { ENTITY_TYPE_LENGTH, hashRows, KEYS, labelParameters } from './tracking.ts';
-import { giveMissingHashes, track, untrack } from './tracking-changes.ts';
+import { addAll, giveMissingHashes, track, untrack } from './tracking-changes.ts';
 import { isTransient } from './transient.ts';
 
 /** For what a destination has answered: not to store it means to send the batch again. */
@@ -57,7 +57,10 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
   const labels = labelParameters(entity);
   const run = guid(runId);
   const any = createAnyDeadLetters(entity);
+  const reading = createReadOnlyLedger(pool, entity, any);
   let logColumns: LogColumns | undefined;
+  /** Nothing of the entity was tracked when the run began, so that nothing has to be looked for. */
+  let heldNothing = false;
 
   /** The changes, where the entity belongs to the run, which holds it up until the transaction's end; gives one row: 1 or 0. */
   function whereOwned(...changes: readonly Statement[]): Statement {
@@ -93,7 +96,12 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
   }
 
   return {
-    ...createReadOnlyLedger(pool, entity, any),
+    ...reading,
+
+    async isEmpty() {
+      heldNothing = await reading.isEmpty();
+      return heldNothing;
+    },
 
     async *unresolved() {
       for (const id of await pool.repeating((session) => unresolvedIds(session, labels))) {
@@ -132,14 +140,29 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
         newLetters ??= announced;
         const anyDeadLetters = accepted && (await any.ask(session));
         if (accepted) await fill(session, KEYS, keyRows(batch, letters, anyDeadLetters));
-        const changes = [
-          accepted && (isDeletion ? untrack(labels) : track(labels, guid(batch.id))),
-          releases && removeWatermark(labels),
-          anyDeadLetters && deleteDeadLetters(entityType),
-          letters.length > 0 && writeLetters(entityType, run),
-          await log(session, batch, outcome, letters.length),
-        ].filter((change) => change !== false);
-        await write(session, ifChanged(endBatch(batch, outcome, run), ...changes));
+        const logged = await log(session, batch, outcome, letters.length);
+        const settled = (tracked: Statement | false) => {
+          const changes = [
+            tracked,
+            releases && removeWatermark(labels),
+            anyDeadLetters && deleteDeadLetters(entityType),
+            letters.length > 0 && writeLetters(entityType, run),
+            logged,
+          ].filter((change) => change !== false);
+          return write(session, ifChanged(endBatch(batch, outcome, run), ...changes));
+        };
+        if (!accepted) return settled(false);
+        if (isDeletion) return settled(untrack(labels));
+        if (heldNothing) {
+          try {
+            return await settled(addAll(labels, guid(batch.id)));
+          } catch (error) {
+            // Somebody else has added it, or two keys are one to the ledger.
+            if (!isDuplicateKey(error)) throw error;
+            heldNothing = false;
+          }
+        }
+        return settled(track(labels, guid(batch.id)));
       }, PATIENTLY);
       return newLetters ?? 0;
     },
@@ -294,7 +317,7 @@ function keyRows({ keys, hashes }: Batch, letters: readonly DeadLetter[], withKe
             index,
             key,
             rowHashes.subarray(index * HASH_LENGTH, (index + 1) * HASH_LENGTH),
-            withKeyHash ? keyHash(key) : null,
+            ...(withKeyHash ? [keyHash(key)] : []),
           ],
         ],
   );

@@ -24,8 +24,10 @@ interface RowKeys {
 const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
 
-// Level 1: it is stored for seconds only, and must not hold up the request. Checksums, since RowKeys has no hash.
+// Level 1: it is stored for seconds only, and must not hold up the request. Checksums, since RowKeys has no hash. Of small
+// pieces, which are the default, each costs a turn.
 const compression = {
+  chunkSize: 256 * 1024,
   params: { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1 },
 };
 

@@ -15,7 +15,7 @@ export interface TemporaryTable {
 const created = new WeakMap<Session, Set<string>>();
 
 /**
- * Makes the table hold exactly `rows` (cells in the order of its columns). Not in a transaction: a rollback would drop the
+ * Makes the table hold exactly `rows` (cells in the order of its columns; where all lack the last ones, these are NULL). Not in a transaction: a rollback would drop the
  * table.
  */
 export async function fill(session: Session, table: TemporaryTable, rows: readonly (readonly Cell[])[]): Promise<void> {
@@ -26,7 +26,7 @@ export async function fill(session: Session, table: TemporaryTable, rows: readon
     await session.batch(table.definition ?? definitionOf(table));
     created.set(session, known.add(table.name));
   }
-  await session.bulkInsert(table.name, table.columns, rows);
+  await session.bulkInsert(table.name, table.columns.slice(0, rows[0]?.length), rows);
 }
 
 /** tempdb may have another collation than the database whose columns the table is joined with. */

@@ -16,6 +16,15 @@ export function track(labels: Parameters, batch: Parameter): Statement {
   return { sql: `${updates.sql};\n${addUntracked(labels, batch).sql}`, parameters: { ...labels, batch } };
 }
 
+/** Adds all keys to the first label; fails with a duplicate key where one stands there. */
+export function addAll({ label0 }: Parameters, batch: Parameter): Statement {
+  return {
+    sql: `INSERT INTO dbo.TB_R_SYNC_TRACKING (EntityType, EntityId, SyncTimestamp, RowHash, BatchId)
+     SELECT @label0, EntityId, SYSUTCDATETIME(), RowHash, @batch FROM ${KEYS.name}`,
+    parameters: { label0: label0 as Parameter, batch },
+  };
+}
+
 /** Adds the keys that stand under no label to the first one; its row count is how many they were. */
 export function addUntracked(labels: Parameters, batch: Parameter): Statement {
   const names = Object.keys(labels);

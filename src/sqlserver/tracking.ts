@@ -33,7 +33,7 @@ export const KEYS: TemporaryTable = {
 
 /** KEYS of these rows. */
 export function hashRows(rows: readonly Required<LedgerRow>[]): Cell[][] {
-  return rows.map(({ key, hash }, index) => [index, key, bufferOf(hash), null]);
+  return rows.map(({ key, hash }, index) => [index, key, bufferOf(hash)]);
 }
 
 /** TB_R_Log.Activity of an entity's batches. */
@@ -88,7 +88,7 @@ export function createTracking(
     },
     async find(keys) {
       // A longer key is in no ledger.
-      const rows = keys.flatMap((key, index) => (key.length > LEDGER_KEY_LENGTH ? [] : [[index, key, null, null]]));
+      const rows = keys.flatMap((key, index) => (key.length > LEDGER_KEY_LENGTH ? [] : [[index, key]]));
       if (rows.length === 0) return [];
       return pool.repeating(async (session) => {
         hashColumn ??= await findHashColumn(session, connectionName);

@@ -1,4 +1,5 @@
 /** Collects payloads into batches of exactly batchSize rows, fewer only by bytes or at the end. */
+import { HASH_BYTES } from './hash.ts';
 import type { Batch, Operation } from './ports.ts';
 
 /** One payload on its way into a batch. */
@@ -28,45 +29,73 @@ export interface BatchBuilder {
   flush(): Batch | undefined;
 }
 
+/** Bytes that the first batch is given space for; later ones get as much as the last one took. */
+const FIRST_BYTES = 64 * 1024;
+
+/** Bytes of a UTF-16 unit in UTF-8 at most. */
+const BYTES_PER_UNIT = 3;
+
+const [OPENING, COMMA, CLOSING] = Buffer.from('[,]') as unknown as [number, number, number];
+
+const NO_BATCH: Batch[] = [];
+
 /** `newId` makes each batch's lower-case UUID. */
 export function createBatchBuilder(operation: Operation, limits: BatchLimits, newId: () => string): BatchBuilder {
   const maxBytes = limits.maxBatchBytes ?? Number.POSITIVE_INFINITY;
-  let rows: BatchRow[] = [];
+  let keys: string[] = [];
+  let hashes: Uint8Array[] = [];
   let offsets: number[] = [];
-  // The body's length so far without its closing bracket: "[" and each row with a comma before all but the first.
-  let bytes = 1;
+  // The body so far without its closing bracket: "[" and each row with a comma before all but the first. A row is written
+  // straight into it: to join texts first would take the memory three times.
+  let body = Buffer.allocUnsafeSlow(FIRST_BYTES);
+  let bytes = 0;
+
+  /** Makes space for a text of so many UTF-16 units between a bracket or comma and a bracket. */
+  function grow(units: number): void {
+    const atMost = bytes + units * BYTES_PER_UNIT + 2;
+    if (atMost <= body.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(atMost, body.length * 2));
+    body.copy(larger, 0, 0, bytes);
+    body = larger;
+  }
 
   function flush(): Batch | undefined {
-    if (rows.length === 0) return undefined;
+    if (keys.length === 0) return undefined;
+    body[bytes++] = CLOSING;
     const batch = {
       id: newId(),
       operation,
-      keys: rows.map((row) => row.key),
-      hashes: Buffer.concat(rows.map((row) => row.hash)),
+      keys,
+      hashes: Buffer.concat(hashes, hashes.length * HASH_BYTES),
       offsets: Uint32Array.from(offsets),
-      body: Buffer.from(`[${rows.map((row) => row.json).join(',')}]`),
+      body: body.subarray(0, bytes),
     };
-    rows = [];
+    body = Buffer.allocUnsafeSlow(Math.max(FIRST_BYTES, Math.ceil(bytes * 1.1)));
+    bytes = 0;
+    keys = [];
+    hashes = [];
     offsets = [];
-    bytes = 1;
     return batch;
   }
 
   return {
     get rows() {
-      return rows.length;
+      return keys.length;
     },
-    fits: (json) => Buffer.byteLength(json) + 2 <= maxBytes,
-    add(row) {
-      const length = Buffer.byteLength(row.json);
-      const isFull = rows.length >= limits.batchSize || bytes + 1 + length + 1 > maxBytes;
-      const complete = [isFull ? flush() : undefined];
-      if (rows.length > 0) bytes += 1;
+    fits: (json) => maxBytes === Number.POSITIVE_INFINITY || Buffer.byteLength(json) + 2 <= maxBytes,
+    add({ key, json, hash }) {
+      const isOver = maxBytes < Number.POSITIVE_INFINITY && bytes + 1 + Buffer.byteLength(json) + 1 > maxBytes;
+      const before = keys.length >= limits.batchSize || isOver ? flush() : undefined;
+      grow(json.length);
+      body[bytes++] = keys.length === 0 ? OPENING : COMMA;
       offsets.push(bytes);
-      rows.push(row);
-      bytes += length;
-      if (rows.length >= limits.batchSize) complete.push(flush());
-      return complete.filter((batch) => batch !== undefined);
+      bytes += body.write(json, bytes);
+      keys.push(key);
+      hashes.push(hash);
+      const now = keys.length >= limits.batchSize ? flush() : undefined;
+      return before === undefined && now === undefined
+        ? NO_BATCH
+        : [before, now].filter((batch) => batch !== undefined);
     },
     flush,
   };

@@ -89,7 +89,8 @@ export function createBatchSteps(
   const infoOf = ({ batch, number }: Numbered) => ({ number, rows: batch.keys.length, id: batch.id });
   const tell = (sent: Numbered, outcome: Outcome) => observer.batchEnded?.(entity.name, infoOf(sent), outcome);
   const warn = (message: string) => observer.warning?.(entity.name, message);
-  const stoppedBy = () => causeOf(stop) ?? (breaker.reason === undefined ? undefined : 'breaker');
+  const stopCause = watchStop(stop);
+  const stoppedBy = () => stopCause() ?? (breaker.reason === undefined ? undefined : 'breaker');
 
   function countUnresolved({ keys }: Batch, again?: 'no longer'): void {
     const sign = again === undefined ? 1 : -1;
@@ -190,6 +191,16 @@ export function createBatchSteps(
 export function causeOf(stop: AbortSignal): StopCause | undefined {
   if (!stop.aborted) return undefined;
   return stop.reason === 'deadline' ? 'deadline' : 'signal';
+}
+
+/** The same for those who ask for each row: a signal that is made of others looks through these each time. */
+export function watchStop(stop: AbortSignal): () => StopCause | undefined {
+  let cause = causeOf(stop);
+  const note = () => {
+    cause = causeOf(stop);
+  };
+  stop.addEventListener('abort', note, { once: true });
+  return () => cause;
 }
 
 /** `1 row`, `2 rows`. */

@@ -22,7 +22,7 @@
  *   in or after a split             its halves, `sending`         the same, for each of them
  *   after settle                    the old watermark             compares some rows once more
  */
-import { causeOf } from './batch-steps.ts';
+import { watchStop } from './batch-steps.ts';
 import type { Breaker } from './breaker.ts';
 import { planComparison, recallComparison, sourceHash, withoutWatermark } from './comparison.ts';
 import { isCallPerRow, sendDeletions } from './deletions.ts';
@@ -182,7 +182,8 @@ async function sendPending(
 ): Promise<Compared> {
   const limit = options.limit ?? Number.POSITIVE_INFINITY;
   let taken = 0;
-  const stopCause = () => sender?.stoppedBy ?? causeOf(options.stop) ?? (taken === limit ? 'limit' : undefined);
+  const isStopped = watchStop(options.stop);
+  const stopCause = () => (sender ? sender.stoppedBy : isStopped()) ?? (taken === limit ? 'limit' : undefined);
   if (stopCause() !== undefined) return { stoppedBy: stopCause() };
   const columns = await source.describe();
   const mapper = compileMap(entity, columns);
