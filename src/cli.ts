@@ -1,27 +1,31 @@
 /** The commander program: global options, commands, and the one place where an error becomes a message and an exit code. */
 import { Command, CommanderError } from 'commander';
-import { register as registerCheck } from './commands/check.ts';
-import { register as registerCompletion } from './commands/completion.ts';
-import { register as registerConfig } from './commands/config.ts';
 import type { CommandContext, Io, TextStream } from './commands/context.ts';
-import { register as registerFailures } from './commands/failures.ts';
-import { register as registerHelp } from './commands/help.ts';
-import { register as registerInit } from './commands/init.ts';
 import { ledgerExitCodes } from './commands/ledger/exit-codes.ts';
-import { register as registerLedger } from './commands/ledger.ts';
-import { register as registerLogs } from './commands/logs.ts';
-import { register as registerMigrate } from './commands/migrate.ts';
-import { register as registerPlan } from './commands/plan.ts';
-import { register as registerRun } from './commands/run.ts';
-import { register as registerRuns } from './commands/runs.ts';
-import { register as registerSchedule } from './commands/schedule.ts';
-import { register as registerStatus } from './commands/status.ts';
 import type { Config } from './config/config.ts';
 import { createRedactor, type Redactor } from './log/redact.ts';
 import { painter, wantsColour } from './report/colour.ts';
 import { SyncError } from './sync/errors.ts';
 import { EXIT_CODES, exitCodeOfError } from './sync/exit-codes.ts';
-import { versionLine } from './version.ts';
+import { versionLine } from './version.js';
+
+/** The module of each command, in the order of the help. */
+const COMMANDS = {
+  init: () => import('./commands/init.ts'),
+  run: () => import('./commands/run.ts'),
+  plan: () => import('./commands/plan.ts'),
+  status: () => import('./commands/status.ts'),
+  check: () => import('./commands/check.ts'),
+  runs: () => import('./commands/runs.ts'),
+  logs: () => import('./commands/logs.ts'),
+  failures: () => import('./commands/failures.ts'),
+  ledger: () => import('./commands/ledger.ts'),
+  config: () => import('./commands/config.ts'),
+  migrate: () => import('./commands/migrate.ts'),
+  schedule: () => import('./commands/schedule.ts'),
+  completion: () => import('./commands/completion.ts'),
+  help: () => import('./commands/help.ts'),
+};
 
 /**
  * Runs one command line (without node and script) and returns the exit code; never calls exit, never throws.
@@ -72,29 +76,23 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
       getOutHasColors: () => wantsColour(io.stdout, io.env),
       getErrHasColors: () => wantsColour(io.stderr, io.env),
     });
-  const commands = [
-    registerInit,
-    registerRun,
-    registerPlan,
-    registerStatus,
-    registerCheck,
-    registerRuns,
-    registerLogs,
-    registerFailures,
-    registerLedger,
-    registerConfig,
-    registerMigrate,
-    registerSchedule,
-    registerCompletion,
-    registerHelp,
-  ];
-  for (const register of commands) register(program, context);
   try {
+    for (const { register } of await modulesFor(argv)) register(program, context);
     await program.parseAsync(argv, { from: 'user' });
     return exitCode;
   } catch (error) {
     return report(error, stderr);
   }
+}
+
+/**
+ * Where the command line begins with a command its module alone, since loading all is much of the time until it does anything;
+ * all where it begins with an option, with nothing that is known, or with `help`, which prints the help of others.
+ */
+function modulesFor([first = '']: readonly string[]) {
+  const isAlone = Object.hasOwn(COMMANDS, first) && first !== 'help';
+  const loads = isAlone ? [COMMANDS[first as keyof typeof COMMANDS]] : Object.values(COMMANDS);
+  return Promise.all(loads.map((load) => load()));
 }
 
 async function loadConfig(

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { EXIT_CODES } from '../src/sync/exit-codes.ts';
-import { VERSION } from '../src/version.ts';
+import { VERSION } from '../src/version.js';
 import { runCli } from './support/cli.ts';
 
 /** Runs a script in the process before the program. */
@@ -13,8 +13,29 @@ const beforehand = (script: string) => ({
   NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(script)}`,
 });
 
+/** Prints on stderr, one a line, what was loaded of files. */
+const LISTING = `
+  import { registerHooks } from 'node:module';
+  const urls = [];
+  registerHooks({
+    load(url, context, next) {
+      if (url.startsWith('file:')) urls.push(url);
+      return next(url, context);
+    },
+  });
+  process.on('exit', () => console.error(urls.join('\\n')));`;
+
 describe('the command line', () => {
   let cwd: string;
+  /** The files that this command line loads, in that order; those of the checkout from its folder on. */
+  const loadedBy = async (args: readonly string[]) => {
+    const { stderr } = await runCli(args, { cwd, env: beforehand(LISTING) });
+    const root = new URL('..', import.meta.url).href;
+    return stderr
+      .trim()
+      .split('\n')
+      .map((url) => url.replace(root, ''));
+  };
   before(async () => {
     cwd = await mkdtemp(join(tmpdir(), 'tamhr-sync-cli-'));
   });
@@ -27,8 +48,30 @@ describe('the command line', () => {
     };
     const libraries = `tedious ${await versionOf('tedious')}, undici ${await versionOf('undici')}`;
     const stdout = `tamhr-sync ${VERSION} (Node ${process.versions.node}, ${libraries})\n`;
-    for (const option of ['--version', '-V'])
-      assert.deepEqual(await runCli([option], { cwd }), { code: 0, stdout, stderr: '' });
+    for (const args of [['--version'], ['-V'], ['--config', 'any.json', '--version'], ['run', '-V']])
+      assert.deepEqual(await runCli(args, { cwd }), { code: 0, stdout, stderr: '' });
+  });
+
+  it('loads nothing but the versions to say its version', async () => {
+    assert.deepEqual(await loadedBy(['--version']), ['bin/tamhr-sync.js', 'src/version.js']);
+  });
+
+  it('loads one command for its help, and no library but commander', async () => {
+    const loaded = await loadedBy(['status', '--help']);
+    const commands = loaded.filter((path) => /^src\/commands\/[a-z]+\.ts$/.test(path));
+    assert.deepEqual(commands, ['src/commands/status.ts', 'src/commands/entities.ts']);
+    const libraries = loaded.flatMap((path) => /node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path) ?? []);
+    assert.deepEqual([...new Set(libraries)], ['node_modules/commander']);
+  });
+
+  it('knows every command wherever its name stands', async () => {
+    for (const args of [
+      ['--config', 'any.json', 'status', '--help'],
+      ['help', 'status'],
+    ])
+      assert.equal((await runCli(args, { cwd })).stdout, (await runCli(['status', '--help'], { cwd })).stdout);
+    assert.equal((await runCli(['--help', 'run'], { cwd })).stdout, (await runCli(['--help'], { cwd })).stdout);
+    assert.match((await runCli(['statsu'], { cwd })).stderr, /Did you mean status\?/);
   });
 
   it('lists every exit code in its help and in that of each command', async () => {

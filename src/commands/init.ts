@@ -68,7 +68,7 @@ async function init(program: Command, context: CommandContext, options: InitComm
   const signals = watchSignals(io.signals, () => {});
   try {
     const asker = options.yes ? undefined : await terminalAsker(io, signals.stop);
-    await initWith(program, context, options, targets, asker);
+    await initWith(context, options, targets, asker);
   } catch (error) {
     if (!(error instanceof Unanswered)) throw error;
     io.stderr.write('Nothing was written.\n');
@@ -79,7 +79,6 @@ async function init(program: Command, context: CommandContext, options: InitComm
 }
 
 async function initWith(
-  program: Command,
   context: CommandContext,
   options: InitCommandOptions,
   targets: Targets,
@@ -149,7 +148,7 @@ async function initWith(
         (path) => `${displayPath(path, io.cwd)} is no longer read: ${CONFIG_FILE} goes before it`,
       ),
     ],
-    next: nextSteps(program, targets, options, io.cwd),
+    next: nextSteps(targets, options, io.cwd),
   };
   io.stdout.write(initText(report, io.stdout.columns));
   if (problems.length > 0) context.exit(78);
@@ -370,12 +369,7 @@ function endpointNotes(
 }
 
 /** What comes after, with the options that find the files. */
-function nextSteps(
-  program: Command,
-  { config, secrets }: Targets,
-  { directory }: InitCommandOptions,
-  cwd: string,
-): InitReport['next'] {
+function nextSteps({ config, secrets }: Targets, { directory }: InitCommandOptions, cwd: string): InitReport['next'] {
   const isFound = dirname(config) === cwd && basename(config) === CONFIG_FILE;
   const named = [
     ...(isFound ? [] : [`--config ${quoted(directory === undefined ? config : join(directory, CONFIG_FILE))}`]),
@@ -387,9 +381,7 @@ function nextSteps(
     ['plan', 'see what a run would send'],
     ['run', 'send it'],
   ] as const;
-  return steps
-    .filter(([name]) => program.commands.some((command) => command.name() === name))
-    .map(([name, what]) => ({ command: ['tamhr-sync', name, ...named].join(' '), what }));
+  return steps.map(([name, what]) => ({ command: ['tamhr-sync', name, ...named].join(' '), what }));
 }
 
 function quoted(path: string): string {

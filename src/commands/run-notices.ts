@@ -8,7 +8,7 @@ import { SyncError } from '../sync/errors.ts';
 import { exitCodeOfError } from '../sync/exit-codes.ts';
 import type { Notification, PingNotification } from '../sync/notification.ts';
 import type { RunObserver, RunSummary } from '../sync/ports.ts';
-import { VERSION } from '../version.ts';
+import { VERSION } from '../version.js';
 import { writeWholeFile } from './whole-file.ts';
 
 /** What those who are told need to know of the run; each method is called once, and none throws. */

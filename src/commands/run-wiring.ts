@@ -6,7 +6,7 @@ import type { Config } from '../config/config.ts';
 import type { Entity } from '../sync/entity.ts';
 import { columnsOf } from '../sync/map.ts';
 import type { RunSummary } from '../sync/ports.ts';
-import { VERSION } from '../version.ts';
+import { VERSION } from '../version.js';
 import type { CommandContext } from './context.ts';
 import { entityOption, selectEntities } from './entities.ts';
 import { positiveInteger } from './positive-integer.ts';

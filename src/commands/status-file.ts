@@ -2,7 +2,7 @@
 import type { Config } from '../config/config.ts';
 import type { StatusDocument } from '../report/status-json.ts';
 import type { EntityIdentity } from '../sync/ports.ts';
-import { VERSION } from '../version.ts';
+import { VERSION } from '../version.js';
 import type { CommandContext } from './context.ts';
 import { writeWholeFile } from './whole-file.ts';
 

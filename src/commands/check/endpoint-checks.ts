@@ -2,7 +2,7 @@
 import type { Check } from '../../sync/check.ts';
 import type { AnswerFacts } from '../../sync/check-facts.ts';
 import type { DestinationConfig, Entity } from '../../sync/entity.ts';
-import { VERSION } from '../../version.ts';
+import { VERSION } from '../../version.js';
 
 /** What the requests need. */
 export interface EndpointCheckOptions {
