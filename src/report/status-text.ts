@@ -141,7 +141,7 @@ function entityBlock(entity: StatusEntity, spaced: boolean, view: View): string[
   ];
 }
 
-/** Rows accepted in each of the listed runs that came to the entity, oldest first. */
+/** Rows accepted in each of the last runs that came to the entity, oldest first. */
 function rowsPerRun({ runs }: StatusEntity): number[] {
   return runs.flatMap(({ counts }) => (counts === null ? [] : [counts.rowsAccepted])).reverse();
 }
