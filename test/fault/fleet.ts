@@ -74,6 +74,7 @@ export async function createFleet(server: FleetServer): Promise<Fleet> {
       path: entity.destination.url,
     }),
   );
+  let killed = 0;
   const answers = new Map<string, (call: Call) => Answer | undefined>();
   receiver.respond((call) => answers.get(call.path)?.(call));
   const migrated = await Promise.all([cli(['migrate']), cli(['migrate'])]);
@@ -156,6 +157,9 @@ export async function createFleet(server: FleetServer): Promise<Fleet> {
         return [...ended, ...ends.filter((text) => text !== undefined)];
       });
       const sum = addFindings(findings);
+      killed += lives.reduce((total, life) => total + life.killed, 0);
+      const [dead] = await traces.log(`SELECT COUNT(*) AS Runs FROM dbo.TB_R_SYNC_RUN WHERE State = N'aborted'`);
+      if (dead?.Runs !== killed) problems.push(`${dead?.Runs} runs are aborted, and ${killed} were killed`);
       return {
         ...sum,
         kills: lives.reduce((total, { killed }) => total + killed, 0),
