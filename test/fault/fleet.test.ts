@@ -18,7 +18,7 @@ describe('five processes at once, each with an entity of its own', () => {
   after(() => fleet.close());
 
   const json = async (...args: string[]) => {
-    const { code, stdout, stderr } = await fleet.cli([...args, '--json']);
+    const { code, stdout, stderr } = await fleet.ask([...args, '--json']);
     assert.equal(code, 0, stderr);
     return JSON.parse(stdout);
   };

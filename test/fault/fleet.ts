@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { type Answer, type Call, startReceiver } from '../../dev/receiver.ts';
 import { SAMPLE_TABLES, type SampleEntity } from '../../dev/sqlserver/sample-schema.ts';
 import { type CliOptions, type CliResult, runCli } from '../support/cli.ts';
-import { misbehaviour } from './in-process.ts';
-import type { Random } from './random.ts';
+import { misbehaviour, runInProcess } from './in-process.ts';
+import { createRandom, type Random } from './random.ts';
 import { addFindings, type Findings, type TracedEntity, verifyEntity } from './rig.ts';
 
 /** Rows of each source: from three to eight batches. */
@@ -45,6 +45,8 @@ export interface Fleet {
   readonly entities: readonly TracedEntity[];
   /** The binary, with these arguments. */
   cli(args: readonly string[], options?: Pick<CliOptions, 'onStart'>): Promise<CliResult>;
+  /** The same inside this process, for what only looks. */
+  ask(args: readonly string[]): Promise<CliResult>;
   /** Calls of an entity are answered by this from now on. */
   respond(entity: TracedEntity, answer: (call: Call) => Answer | undefined): void;
   /** Runs all entities at once, each killed so many times, until each has come to its end. */
@@ -52,7 +54,10 @@ export interface Fleet {
   close(): Promise<void>;
 }
 
-/** Sets the fleet up, and migrates the log database by several processes at once. */
+/** A run that fills the cache of compiled code; those that are killed never do. */
+let cached: Promise<CliResult> | undefined;
+
+/** Sets the fleet up. */
 export async function createFleet(server: FleetServer): Promise<Fleet> {
   const receiver = await startReceiver({ idempotency: true, keepBodies: true });
   const folder = await mkdtemp(join(tmpdir(), 'tamhr-sync-fleet-'));
@@ -77,9 +82,11 @@ export async function createFleet(server: FleetServer): Promise<Fleet> {
   let killed = 0;
   const answers = new Map<string, (call: Call) => Answer | undefined>();
   receiver.respond((call) => answers.get(call.path)?.(call));
-  const migrated = await Promise.all([cli(['migrate']), cli(['migrate'])]);
-  const failed = migrated.find(({ code }) => code !== 0);
-  if (failed !== undefined) throw new Error(`migrate failed: ${failed.stderr}`);
+  const ask: Fleet['ask'] = (args) => runInProcess(args, { cwd: folder, env });
+  const migrated = await ask(['migrate']);
+  if (migrated.code !== 0) throw new Error(`migrate failed: ${migrated.stderr}`);
+  cached ??= cli(['run', '--dry-run']);
+  await cached;
 
   const respond: Fleet['respond'] = ({ path }, answer) => answers.set(path, answer);
 
@@ -142,9 +149,12 @@ export async function createFleet(server: FleetServer): Promise<Fleet> {
   return {
     entities,
     cli,
+    ask,
     respond,
     async live(killsEach, random) {
-      const lives = await Promise.all(entities.map((entity) => liveOf(entity, killsEach, random)));
+      // Choices of its own for each, or who comes first would change those of all.
+      const each = entities.map((entity) => ({ entity, own: createRandom(random.below(2 ** 32)) }));
+      const lives = await Promise.all(each.map(({ entity, own }) => liveOf(entity, killsEach, own)));
       const traces = { receiver, log: (sql: string) => server.query('log', sql) };
       const findings = [];
       for (const entity of entities) {
