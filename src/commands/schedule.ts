@@ -1,4 +1,4 @@
-/** `tamhr-sync schedule print | install | remove`: hands the configured schedule to cron, systemd or Task Scheduler. */
+/** `tamhr-sync schedule print | install | remove`: hands the configured schedule to cron, systemd, Task Scheduler or Kubernetes. */
 import { constants } from 'node:fs';
 import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
@@ -6,14 +6,16 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Config } from '../config/config.ts';
+import type { Schedule } from '../schedule/due.ts';
 import type { ScheduledJob, SchedulerFile } from '../schedule/job.ts';
 import { SyncError } from '../sync/errors.ts';
+import { VERSION } from '../version.ts';
 import type { CommandContext } from './context.ts';
 import { isZone, machineZone } from './schedule/machine-zone.ts';
 
 const SCRIPT = fileURLToPath(new URL('../../bin/tamhr-sync.js', import.meta.url));
 
-type Scheduler = 'cron' | 'systemd' | 'schtasks';
+type Scheduler = 'cron' | 'systemd' | 'schtasks' | 'kubernetes';
 
 interface ScheduleOptions {
   readonly as: Scheduler;
@@ -21,6 +23,7 @@ interface ScheduleOptions {
   readonly machineZone?: string;
   readonly name?: string;
   readonly user?: string;
+  readonly image?: string;
   readonly output?: string;
   readonly dryRun?: true;
 }
@@ -32,7 +35,7 @@ interface ScheduleOptions {
 export function register(program: Command, context: CommandContext): void {
   const command = program
     .command('schedule')
-    .description('hand the configured schedule to cron, systemd or Task Scheduler');
+    .description('hand the configured schedule to cron, systemd, Task Scheduler or Kubernetes');
   const log = '--log <file>';
   const zone = new Option('--machine-zone <zone>', "zone of the scheduler's clock (default: this machine's)");
   zone.argParser(zoneName);
@@ -44,13 +47,14 @@ export function register(program: Command, context: CommandContext): void {
     .description('print what starts the job at the times of schedule.cron in schedule.timeZone')
     .addOption(
       new Option('--as <scheduler>', 'for which scheduler')
-        .choices(['cron', 'systemd', 'schtasks'])
+        .choices(['cron', 'systemd', 'schtasks', 'kubernetes'])
         .makeOptionMandatory(),
     )
     .option(log, 'where its log goes (default: a file beside the configuration; systemd: the journal)')
     .addOption(zone)
     .option('--user <name>', 'account of the job (default: systemd: this user, schtasks: SYSTEM)')
-    .option('--name <name>', 'name of units and tasks (default: tamhr-sync)', unitName)
+    .option('--image <name>', `kubernetes: image of the container (default: tamhr-sync:${VERSION})`, imageName)
+    .option('--name <name>', 'name of units, tasks and the CronJob (default: tamhr-sync)', unitName)
     .option('--output <folder>', 'write files into this folder instead')
     .action((options: ScheduleOptions) => print(context, options, secrets()));
   command
@@ -70,14 +74,16 @@ export function register(program: Command, context: CommandContext): void {
 
 async function print(context: CommandContext, options: ScheduleOptions, secrets?: string): Promise<void> {
   const { stdout, stderr, cwd } = context.io;
-  const job = await scheduledJob(context, options, secrets);
-  const files = await exactly(() => schedulerFiles(options.as, job, new Date()));
+  if (options.as !== 'kubernetes' && options.image !== undefined) {
+    throw new SyncError('USAGE', '--image is for --as kubernetes only.', 'Leave it out.');
+  }
+  const files =
+    options.as === 'kubernetes' ? await manifests(context, options) : await units(context, options, secrets);
   if (options.as === 'schtasks' && process.platform !== 'win32') {
     stderr.write(
       'warning: the paths are those of this machine; print it on the Windows machine that is to run the job\n',
     );
   }
-  if (options.as === 'systemd') await warnOfSkippedNights(context, job);
   if (options.output === undefined) {
     for (const { name, text } of files) stdout.write(files.length > 1 ? `==> ${name} <==\n${text}\n` : text);
     return;
@@ -85,6 +91,67 @@ async function print(context: CommandContext, options: ScheduleOptions, secrets?
   const folder = resolve(cwd, options.output);
   for (const file of files) stdout.write(`wrote ${await writeSchedulerFile(folder, file)}\n`);
   stdout.write(nextSteps(options.as, folder, files));
+}
+
+/** What a scheduler of one machine starts the job by. */
+async function units(context: CommandContext, options: ScheduleOptions, secrets?: string): Promise<SchedulerFile[]> {
+  const job = await scheduledJob(context, options, secrets);
+  const files = await exactly(() => schedulerFiles(options.as, job, new Date()));
+  if (options.as === 'systemd') await warnOfSkippedNights(context, job.schedule, 'systemd');
+  return files;
+}
+
+/** What a cluster starts it by: it has neither this machine's paths nor its accounts, and its own log. */
+async function manifests(context: CommandContext, options: ScheduleOptions): Promise<SchedulerFile[]> {
+  const unknown = (['log', 'user', 'machineZone'] as const).filter((name) => options[name] !== undefined);
+  if (unknown.length > 0) {
+    const names = unknown.map((name) => (name === 'machineZone' ? '--machine-zone' : `--${name}`)).join(', ');
+    throw new SyncError('USAGE', `--as kubernetes has no use for ${names}.`, 'Leave that out.');
+  }
+  const config = await context.loadConfig();
+  const schedule = scheduleOf(config);
+  const { kubernetesManifest } = await import('../schedule/kubernetes.ts');
+  const references = (scheme: string) =>
+    config.references.flatMap((reference) => {
+      const [, name] = new RegExp(`^\\$\\{${scheme}:([^}]+)\\}$`).exec(reference) ?? [];
+      return name === undefined ? [] : [name];
+    });
+  const file = await exactly(() =>
+    kubernetesManifest({
+      name: options.name ?? 'tamhr-sync',
+      schedule,
+      image: options.image ?? `tamhr-sync:${VERSION}`,
+      configFile: basename(config.file),
+      entities: config.entities.map(({ name }) => name),
+      variables: references('env'),
+      graceSeconds: graceSeconds(config),
+    }),
+  );
+  warnOfFiles(context, config, references('file'));
+  await warnOfSkippedNights(context, schedule, 'Kubernetes');
+  return [file];
+}
+
+/** For the request in flight, and to record what became of it. */
+function graceSeconds({ entities }: Config): number {
+  const timeouts = entities.map(({ destination }) => destination.timeoutMs);
+  return Math.ceil(Math.max(0, ...timeouts) / 1000) + 30;
+}
+
+/** A pod has the configuration's file alone, and nothing that it writes outlives it. */
+function warnOfFiles({ io }: CommandContext, config: Config, read: readonly string[]): void {
+  for (const path of read) {
+    io.stderr.write(`warning: the configuration reads ${path}: add that file to the ConfigMap, or use \${env:NAME}\n`);
+  }
+  const written = [
+    ...(config.logging.file === undefined ? [] : ['logging.file']),
+    ...(config.report === undefined ? [] : ['report.html']),
+    ...(config.metrics === undefined ? [] : ['metrics.file']),
+  ];
+  if (written.length === 0) return;
+  io.stderr.write(
+    `warning: pods cannot write what ${written.join(', ')} ${written.length === 1 ? 'names' : 'name'}; leave that out of their configuration\n`,
+  );
 }
 
 async function schedulerFiles(as: Scheduler, job: ScheduledJob, now: Date): Promise<SchedulerFile[]> {
@@ -96,6 +163,9 @@ async function schedulerFiles(as: Scheduler, job: ScheduledJob, now: Date): Prom
 function nextSteps(as: Scheduler, folder: string, files: readonly SchedulerFile[]): string {
   const names = files.map(({ name }) => name);
   if (as === 'cron') return 'Insert it with crontab -e, or let tamhr-sync schedule install do that.\n';
+  if (as === 'kubernetes') {
+    return `Hand it to the cluster, after the ConfigMap and the Secret that it names: kubectl apply -f ${names.map((name) => join(folder, name)).join(' ')}\n`;
+  }
   if (as === 'systemd') {
     const timers = names.filter((name) => name.endsWith('.timer'));
     const copy =
@@ -193,21 +263,15 @@ async function scheduledJob(
 ): Promise<ScheduledJob> {
   const { cwd } = context.io;
   const config = await context.loadConfig();
-  if (config.schedule === undefined) {
-    throw new SyncError(
-      'CONFIG_INVALID',
-      `${basename(config.file)} has no schedule.`,
-      'Add "schedule": { "cron": "0 3 * * *", "timeZone": "Asia/Jakarta" } to it.',
-    );
-  }
+  const schedule = scheduleOf(config);
   const log = logFile(config, options, cwd);
   if (log !== undefined && options.as !== 'schtasks') await warnOfLog(context, log);
   await warnOfVariables(context, config, secrets);
   const user = options.user ?? (options.as === 'systemd' ? userInfo().username : undefined);
   return {
     name: options.name ?? 'tamhr-sync',
-    schedule: config.schedule,
-    machineZone: options.machineZone ?? (await schedulerZone(options.as, config.schedule.timeZone)),
+    schedule,
+    machineZone: options.machineZone ?? (await schedulerZone(options.as, schedule.timeZone)),
     node: process.execPath,
     script: SCRIPT,
     config: config.file,
@@ -215,6 +279,15 @@ async function scheduledJob(
     ...(log !== undefined && { log }),
     ...(user !== undefined && { user }),
   };
+}
+
+function scheduleOf({ file, schedule }: Config): Schedule {
+  if (schedule !== undefined) return schedule;
+  throw new SyncError(
+    'CONFIG_INVALID',
+    `${basename(file)} has no schedule.`,
+    'Add "schedule": { "cron": "0 3 * * *", "timeZone": "Asia/Jakarta" } to it.',
+  );
 }
 
 /** The zone of the scheduler's clock. systemd's timers go by their own. */
@@ -266,7 +339,7 @@ async function warnOfVariables({ io }: CommandContext, { file }: Config, secrets
   }
 }
 
-async function warnOfSkippedNights({ io }: CommandContext, { schedule }: ScheduledJob): Promise<void> {
+async function warnOfSkippedNights({ io }: CommandContext, schedule: Schedule, scheduler: string): Promise<void> {
   const { readExpression } = await import('../schedule/starts.ts');
   const { firstSkipped } = await import('../schedule/clocks.ts');
   const skipped = firstSkipped(schedule.timeZone, readExpression(schedule.cron).times, new Date());
@@ -275,7 +348,7 @@ async function warnOfSkippedNights({ io }: CommandContext, { schedule }: Schedul
     .map((part) => String(part).padStart(2, '0'))
     .join(':');
   io.stderr.write(
-    `warning: clocks in ${schedule.timeZone} skip ${time} on ${skipped.day}, and systemd then skips that start; choose another time\n`,
+    `warning: clocks in ${schedule.timeZone} skip ${time} on ${skipped.day}, and ${scheduler} then skips that start; choose another time\n`,
   );
 }
 
@@ -298,4 +371,9 @@ function zoneName(name: string): string {
 function unitName(name: string): string {
   if (/^[\w-]+$/.test(name)) return name;
   throw new InvalidArgumentError('Expected letters, digits, - and _.');
+}
+
+function imageName(name: string): string {
+  if (/^[\w./:@-]+$/.test(name)) return name;
+  throw new InvalidArgumentError('Expected an image such as registry.example.com/tamhr-sync:1.0.0.');
 }

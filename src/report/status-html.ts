@@ -428,7 +428,7 @@ function durationSection(entities: readonly StatusEntity[]): Markup | null {
     { title: 'Slowest', kind: 'number' },
   ];
   const caption =
-    'Over the runs above: the time that the attempts of a batch took together, without the waits between them.';
+    'Over the last runs of each entity: the time that the attempts of a batch took together, without the waits between them.';
   return section('durations', 'Batch durations', table(caption, columns, rows));
 }
 

@@ -82,7 +82,7 @@ export interface StatusEntity {
   readonly deadLetters: number;
   /** The ten most frequent reasons, the most frequent first. */
   readonly deadLetterReasons: readonly StatusReason[];
-  /** Those of the listed runs that came to it, newest first. */
+  /** The last runs that came to it, as many as are listed of all at most, newest first. */
   readonly runs: readonly StatusEntityRun[];
   readonly lockedSince: string | null;
 }
@@ -106,7 +106,7 @@ interface StatusReason {
   readonly exampleKey: string;
 }
 
-/** One of the listed runs, for one entity. */
+/** A run, for one entity. */
 interface StatusEntityRun {
   readonly runId: string;
   readonly startedAt: string | null;

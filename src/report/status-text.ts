@@ -141,7 +141,7 @@ function entityBlock(entity: StatusEntity, spaced: boolean, view: View): string[
   ];
 }
 
-/** Rows accepted in each of the listed runs that came to the entity, oldest first. */
+/** Rows accepted in each of the last runs that came to the entity, oldest first. */
 function rowsPerRun({ runs }: StatusEntity): number[] {
   return runs.flatMap(({ counts }) => (counts === null ? [] : [counts.rowsAccepted])).reverse();
 }
@@ -210,17 +210,19 @@ function runLines(runs: readonly StatusRun[], view: View): string[] {
     align: 'right',
     ...(drop !== undefined && { drop }),
   });
+  // Where entities run one by one, the command tells the runs apart.
+  const isByEntity = runs.every((run) => run.arguments.includes('--entity '));
   const columns: TableColumn[] = [
     { title: 'Last runs' },
     number('Took', 6),
     { title: 'End' },
     number('Sent'),
     number('Refused', 7),
-    { title: 'Batches', drop: 5 },
+    { title: 'Batches', drop: isByEntity ? 4 : 5 },
     { title: 'Host', min: 12, drop: 3 },
     { title: 'Process', align: 'right', drop: 2 },
     { title: 'Version', drop: 1 },
-    { title: 'Command', min: 12, drop: 4 },
+    { title: 'Command', min: 12, drop: isByEntity ? 5 : 4 },
   ];
   const rows = runs.map((run): TableCell[] => {
     const { counts } = run;

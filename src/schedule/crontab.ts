@@ -1,8 +1,9 @@
 /** The job as lines of a crontab, and the block that holds them there. cron(8), crontab(5): no zones, no catching up. */
 import { minutesAhead } from './clocks.ts';
+import { cronFields, dayFields } from './cron-fields.ts';
 import { InexactSchedule } from './inexact.ts';
 import { checkPaths, commandWords, type ScheduledJob, secondStarts, WRITTEN_BY } from './job.ts';
-import { type Days, hoursByMinutes, moveStarts, readExpression, type Starts } from './starts.ts';
+import { moveStarts, readExpression } from './starts.ts';
 
 /** Debian's cron refuses longer commands (MAX_COMMAND in its cron.h). */
 const MOST_COMMAND_BYTES = 998;
@@ -21,8 +22,8 @@ export function crontabBlock(job: ScheduledJob, now: Date): string {
   const lines =
     minutes === 0
       ? [`${expression.minuteField} ${expression.hourField} ${dayFields(expression.days)}`]
-      : moveStarts(expression, minutes).flatMap(timeLines);
-  const second = secondStarts(expression, minutes).flatMap(timeLines);
+      : moveStarts(expression, minutes).flatMap(cronFields);
+  const second = secondStarts(expression, minutes).flatMap(cronFields);
   const { cron, timeZone } = job.schedule;
   return [
     beginLine(job.config),
@@ -65,34 +66,6 @@ export function withBlock(crontab: string, config: string, block: string): strin
 
 function beginLine(config: string): string {
   return `# tamhr-sync begin ${config}`;
-}
-
-function timeLines({ days, times }: Starts): string[] {
-  return hoursByMinutes(times).map(
-    ({ hours, minutes }) => `${field(minutes, 60)} ${field(hours, 24)} ${dayFields(days)}`,
-  );
-}
-
-function dayFields({ months, daysOfMonth, weekdays, both }: Days): string {
-  if (both) {
-    throw new InexactSchedule(
-      'The schedule asks for a day of the month and a weekday together (+), and cron only knows one or the other.',
-      'Use systemd (schedule print --as systemd), or restrict schedule.cron by one of them.',
-    );
-  }
-  return [daysOfMonth ? field(daysOfMonth, 31) : '*', field(months, 12), weekdays ? field(weekdays, 7) : '*'].join(' ');
-}
-
-/** A list of numbers, runs of three and more as ranges; `*` for all that there are. */
-function field(numbers: readonly number[], all: number): string {
-  if (numbers.length === all) return '*';
-  const runs: number[][] = [];
-  for (const number of numbers) {
-    const run = runs.at(-1);
-    if (run?.at(-1) === number - 1) run.push(number);
-    else runs.push([number]);
-  }
-  return runs.map((run) => (run.length > 2 ? `${run[0]}-${run.at(-1)}` : run.join(','))).join(',');
 }
 
 function command(job: ScheduledJob, second: boolean): string {

@@ -19,7 +19,10 @@ import type { Pool } from './pool.ts';
 import type { Session } from './session.ts';
 import { activity, ENTITY_TYPE_LENGTH, labelParameters, placeholders } from './tracking.ts';
 
-/** How far back the last run of an entity is looked for; so many stay when runs are pruned. */
+/**
+ * How far back the last run of an entity is looked for, among all runs and then among those that were asked for it by name; so
+ * many stay when runs are pruned.
+ */
 export const RUNS_SEARCHED = 100;
 
 /** Refused batches among which different errors are looked for: a destination that is down refuses many for one reason. */
@@ -40,14 +43,18 @@ export async function readHistory(pool: Pool, entities: readonly EntityIdentity[
       const owner = await readOwner(session, entity.trackingLabels[0]);
       if (owner) owners.set(entity, owner);
     }
-    const dead = new Set([...owners.values()].filter(({ isDead }) => isDead).map(({ runId }) => runId));
-    const found = tables.tool ? await readRuns(session, Math.max(runs, RUNS_SEARCHED), dead) : [];
+    // Of all entities, since those that are not asked for have runs of their own in the list.
+    const dead = tables.tool ? await readDeadRuns(session) : new Set<string>();
+    const searched = Math.max(runs, RUNS_SEARCHED);
+    const newest = tables.tool ? await readRuns(session, searched, dead) : [];
     const histories: EntityHistory[] = [];
-    const listed = found.slice(0, runs);
     for (const entity of entities) {
-      histories.push(await readEntity(session, entity, tables, owners.get(entity), found, listed));
+      const ended = newest.filter(({ summary }) => summaryOf(entity, summary));
+      const suffices = newest.length < searched || (ended.length >= runs && findLastGoodRun(entity, newest));
+      const found = suffices ? newest : await withRunsNaming(session, entity, newest, dead);
+      histories.push(await readEntity(session, entity, tables, owners.get(entity), found, runs));
     }
-    return { migrated: tables.tool, entities: histories, runs: listed.map(({ record }) => record) };
+    return { migrated: tables.tool, entities: histories, runs: newest.slice(0, runs).map(({ record }) => record) };
   });
 }
 
@@ -100,6 +107,25 @@ export async function readRuns(session: Session, limit: number, dead: ReadonlySe
   return rows.map((row) => foundRunOf(row, dead));
 }
 
+/**
+ * Where entities run one by one, on several machines, many entities or many runs of one fill the list: these runs, and the newest
+ * of those before them that were asked for this entity by name.
+ */
+async function withRunsNaming(
+  session: Session,
+  entity: EntityIdentity,
+  newest: readonly FoundRun[],
+  dead: ReadonlySet<string>,
+): Promise<FoundRun[]> {
+  const known = new Set(newest.map(({ record }) => record.runId));
+  const { rows } = await session.query(
+    `SELECT TOP (@limit) ${RUN_COLUMNS} FROM dbo.TB_R_SYNC_RUN WHERE CHARINDEX(@named, Arguments) > 0
+     ORDER BY StartedAt DESC, RunId`,
+    { limit: int(RUNS_SEARCHED), named: nvarchar(`--entity ${entity.name}`, 4000) },
+  );
+  return [...newest, ...rows.map((row) => foundRunOf(row, dead)).filter(({ record }) => !known.has(record.runId))];
+}
+
 /** One of them. */
 export async function readRun(
   session: Session,
@@ -136,7 +162,7 @@ async function readEntity(
   tables: Tables,
   owner: Owner | undefined,
   runs: readonly FoundRun[],
-  listed: readonly FoundRun[],
+  most: number,
 ): Promise<EntityHistory> {
   const trackedRows = tables.tracking ? await countTracked(session, entity) : 0;
   const base = { entity: entity.name, trackedRows };
@@ -178,7 +204,7 @@ async function readEntity(
       entityType,
     ),
     deadLetterReasons: await readReasons(session, entityType),
-    runs: await readEntityRuns(session, entity, entityType, listed),
+    runs: await readEntityRuns(session, entity, entityType, runs, most),
     ...(owner && !owner.isDead && { lockedSince: owner.since }),
   };
 }
@@ -418,21 +444,27 @@ async function readReasons(session: Session, entityType: Parameters): Promise<De
   }));
 }
 
+/** The newest that came to it, at most `most`. */
 async function readEntityRuns(
   session: Session,
   entity: EntityIdentity,
   entityType: Parameters,
-  listed: readonly FoundRun[],
+  runs: readonly FoundRun[],
+  most: number,
 ): Promise<EntityRun[]> {
-  const oldest = listed.at(-1)?.record.startedAt;
+  // Those without a summary may have come to it: their batches tell.
+  const perhaps = runs.filter(({ summary }) => summary === undefined || summaryOf(entity, summary));
+  const ended = perhaps.filter(({ summary }) => summary !== undefined);
+  const oldest = (ended[most - 1] ?? perhaps.at(-1))?.record.startedAt;
   if (oldest === undefined) return [];
   const durations = await readDurations(session, entityType, oldest);
-  return listed.flatMap(({ record: { runId, startedAt }, summary }): EntityRun[] => {
-    const ended = summaryOf(entity, summary);
+  const came = perhaps.flatMap(({ record: { runId, startedAt }, summary }): EntityRun[] => {
+    const counted = summaryOf(entity, summary);
     const took = durations.get(runId);
-    if (ended === undefined && took === undefined) return [];
-    return [{ runId, startedAt, ...(ended && { counts: countsOf(ended) }), ...(took && { durations: took }) }];
+    if (counted === undefined && took === undefined) return [];
+    return [{ runId, startedAt, ...(counted && { counts: countsOf(counted) }), ...(took && { durations: took }) }];
   });
+  return came.slice(0, most);
 }
 
 /** By run, since `oldest`. */

@@ -67,7 +67,7 @@ export interface BatchDurations {
   readonly slowestMs: number;
 }
 
-/** What one of the listed runs did for an entity. */
+/** What a run did for an entity. */
 export interface EntityRun {
   /** Lower-case UUID. */
   readonly runId: string;
@@ -123,7 +123,7 @@ export interface EntityHistory {
   readonly deadLetters: number;
   /** The ten most frequent reasons among them, the most frequent first. */
   readonly deadLetterReasons: readonly DeadLetterReason[];
-  /** Those of the listed runs that came to it, newest first. */
+  /** The last runs that came to it, as many as are listed of all at most, newest first. */
   readonly runs: readonly EntityRun[];
   /** Who holds its lock, as far as the tables say. */
   readonly lockedSince?: Date;

@@ -4,7 +4,9 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFil
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { defaultLoaders } from 'cosmiconfig';
 import { machineZone } from '../../src/commands/schedule/machine-zone.ts';
+import { VERSION } from '../../src/version.ts';
 import { smallConfig } from '../config/fixture.ts';
 import { runInProcess } from '../fault/in-process.ts';
 import { brokenRules, parseXml } from '../schedule/task-xml.ts';
@@ -104,6 +106,58 @@ describe('schedule print', () => {
     const { code, stderr } = await schedule('print', '--as', 'systemd');
     assert.equal(code, 0);
     assert.match(stderr, /^warning: clocks in Europe\/Berlin skip 02:30 on \d{4}-03-\d\d, and systemd then skips/);
+  });
+
+  test('prints one manifest for Kubernetes, which names what the cluster has to hold and none of its values', async (t) => {
+    const { folder, schedule } = await installation(t);
+    const { code, stdout, stderr } = await schedule('print', '--as', 'kubernetes', '--name', 'hr');
+    assert.deepEqual([code, stderr], [0, '']);
+    const { metadata, spec } = defaultLoaders['.yaml']('hr.yaml', stdout);
+    assert.deepEqual([metadata.name, spec.schedule, spec.timeZone], ['hr', '0 3 * * *', 'Asia/Jakarta']);
+    const pod = spec.jobTemplate.spec.template.spec;
+    assert.deepEqual(pod.containers[0].args, ['Users']);
+    assert.equal(pod.containers[0].image, `tamhr-sync:${VERSION}`);
+    assert.equal(pod.terminationGracePeriodSeconds, 60);
+    assert.match(stdout, /^# The ConfigMap hr holds sync\.config\.json\. The Secret hr holds DB_PASSWORD\.$/m);
+    assert.doesNotMatch(stdout, /db-password-1/);
+
+    const image = ['--image', 'registry.example.com:5000/hr/tamhr-sync@sha256:0a1b'];
+    const written = await schedule('print', '--as', 'kubernetes', ...image, '--output', 'out');
+    assert.match(written.stdout, /kubectl apply -f \S+\/out\/tamhr-sync\.yaml\n$/);
+    const text = await readFile(join(folder, 'out', 'tamhr-sync.yaml'), 'utf8');
+    assert.match(text, /image: "registry\.example\.com:5000\/hr\/tamhr-sync@sha256:0a1b"$/m);
+    assert.equal((await schedule('print', '--as', 'kubernetes', '--output', 'out')).code, 0);
+  });
+
+  test('refuses options, names and schedules that Kubernetes has no use for', async (t) => {
+    const { schedule } = await installation(t, { schedule: { cron: '0 3 L * *', timeZone: 'UTC' } });
+    for (const [args, status, message] of [
+      [['--as', 'kubernetes'], 1, /has L, W or #/],
+      [['--as', 'kubernetes', '--name', 'HR_sync'], 1, /lower-case letters/],
+      [['--as', 'kubernetes', '--log', 'a.log', ...IN_UTC], 64, /no use for --log, --machine-zone/],
+      [['--as', 'kubernetes', '--image', 'two words'], 64, /Expected an image/],
+      [['--as', 'systemd', '--image', 'tamhr-sync'], 64, /--image is for --as kubernetes only/],
+    ] as const) {
+      const { code, stdout, stderr } = await schedule('print', ...args);
+      assert.deepEqual([code, stdout], [status, ''], args.join(' '));
+      assert.match(stderr, message);
+    }
+  });
+
+  test('warns of files that pods do not have or cannot write, and of nights that Kubernetes skips', async (t) => {
+    const nightly = { cron: '30 2 * * *', timeZone: 'Europe/Berlin' };
+    const { folder, schedule } = await installation(t, { logging: { file: 'run.log' }, schedule: nightly });
+    const file = join(folder, 'sync.config.json');
+    const config = JSON.parse(await readFile(file, 'utf8'));
+    config.metrics = { file: 'tamhr.prom' };
+    config.destination = { ...config.destination, headers: { 'X-Tenant': '${file:tenant.txt}' } };
+    await writeFile(join(folder, 'tenant.txt'), 'hr\n');
+    await writeFile(file, JSON.stringify(config));
+    const { code, stderr } = await schedule('print', '--as', 'kubernetes');
+    assert.equal(code, 0);
+    assert.match(stderr, /^warning: the configuration reads tenant\.txt: add that file to the ConfigMap/m);
+    assert.match(stderr, /^warning: pods cannot write what logging\.file, metrics\.file name;/m);
+    assert.match(stderr, /^warning: clocks in Europe\/Berlin skip 02:30 .*Kubernetes then skips that start/m);
   });
 
   test('tells of what a scheduled job would lack: a schedule, variables, a log file', async (t) => {

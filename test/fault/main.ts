@@ -1,16 +1,17 @@
 /** `npm run fault`: the same faults as in the tests, as many as wanted, and what came of them in figures. */
 import { parseArgs } from 'node:util';
 import fc from 'fast-check';
-import { createDatabases, DATABASE_NAMES } from '../../dev/sqlserver/seed.ts';
+import { createDatabases, DATABASE_NAMES, seed } from '../../dev/sqlserver/seed.ts';
 import { startSqlServer } from '../../dev/sqlserver/server.ts';
 import { dropAtStatements } from './drops.ts';
+import { createFleet, FLEET_ROWS, type FleetReport } from './fleet.ts';
 import { fuzzAnswers, fuzzRuns } from './fuzz-answers.ts';
 import { type FuzzReport, fuzzConfigurations, fuzzConnectionStrings } from './fuzz-config.ts';
 import { createHistoryBench, HISTORY_KINDS, histories } from './histories.ts';
 import { killAtRandom } from './kills.ts';
 import { watchMemory } from './memory.ts';
 import { createRandom, freshSeed, type Random } from './random.ts';
-import { createRig, type Findings } from './rig.ts';
+import { addFindings, createRig, type Findings } from './rig.ts';
 
 const USAGE = `npm run fault -- [options]
 
@@ -18,6 +19,7 @@ Kills and cuts off runs against the stand-in and the stand-in receiver, gives th
 Exits with 1 where something was.
 
   --kills <n>      kill so many runs at random moments
+  --fleet <n>      run the five entities by five processes at once, each killed two or three times, so many times over
   --drops <n>      cut the connection to the server at every statement of a run (all), or at this share of them (such as 0.3)
   --fuzz <n>       so many broken configurations, connection strings and HTTP answers each, and a 25th of that in whole runs
   --histories <n>  live so many random histories of source, receiver and runs of each kind of entity
@@ -28,6 +30,7 @@ Exits with 1 where something was.
 const { values } = parseArgs({
   options: {
     kills: { type: 'string' },
+    fleet: { type: 'string' },
     drops: { type: 'string' },
     fuzz: { type: 'string' },
     histories: { type: 'string' },
@@ -35,14 +38,15 @@ const { values } = parseArgs({
     help: { type: 'boolean', default: false },
   },
 });
-const { kills, drops, fuzz, histories: lives } = values;
-if (values.help || (kills ?? drops ?? fuzz ?? lives) === undefined) {
+const { kills, fleet, drops, fuzz, histories: lives } = values;
+if (values.help || (kills ?? fleet ?? drops ?? fuzz ?? lives) === undefined) {
   process.stdout.write(USAGE);
   process.exit();
 }
 const random = createRandom(Number(values.seed));
 print(`seed ${values.seed}`);
 if (kills !== undefined) await reportKills(wholeNumber(kills));
+if (fleet !== undefined) await reportFleet(wholeNumber(fleet));
 if (drops !== undefined) await reportDrops(drops === 'all' ? 1 : shareIn(drops));
 if (fuzz !== undefined) await reportFuzz(wholeNumber(fuzz));
 if (lives !== undefined) await reportHistories(wholeNumber(lives));
@@ -50,6 +54,25 @@ if (lives !== undefined) await reportHistories(wholeNumber(lives));
 async function reportKills(count: number): Promise<void> {
   const report = await killAtRandom(count, random, (soFar) => print(`${soFar.kills} killed, ${findingsText(soFar)}`));
   print(`kills: ${report.kills}, completed by ${report.runs} runs; ${findingsText(report)}`);
+  tellProblems(report.problems);
+}
+
+async function reportFleet(count: number): Promise<void> {
+  let report: FleetReport = { kills: 0, runs: 0, ...addFindings([]) };
+  for (let life = 0; life < count; life += 1) {
+    const server = await startSqlServer({ databases: [] });
+    await seed({ connectionString: (database) => server.connectionString(database), rows: FLEET_ROWS });
+    const fleet = await createFleet({
+      connectionString: (database) => server.connectionString(DATABASE_NAMES[database]),
+      query: (database, sql) => server.query(DATABASE_NAMES[database], sql),
+    });
+    const one = await fleet.live(random.between(2, 3), random);
+    report = { kills: report.kills + one.kills, runs: report.runs + one.runs, ...addFindings([report, one]) };
+    await fleet.close();
+    await server.close();
+    print(`${life + 1} fleets, ${report.kills} kills, ${findingsText(report)}`);
+  }
+  print(`fleets: ${count}, of ${report.runs} runs ${report.kills} killed; ${findingsText(report)}`);
   tellProblems(report.problems);
 }
 

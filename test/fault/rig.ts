@@ -183,7 +183,8 @@ export async function createRig(options: RigOptions): Promise<Rig> {
           findings.push(await verifyMirror(entity, rig, await source.names(), bad));
           continue;
         }
-        findings.push(await verifyEntity(entity, rig, interruptions, new Set(await source.ids(entity.name)), bad));
+        const allowed = options.idempotency ? 0 : interruptions * (options.concurrency + 1);
+        findings.push(await verifyEntity(entity, rig, allowed, new Set(await source.ids(entity.name)), bad));
       }
       return addFindings(findings);
     },
@@ -328,10 +329,28 @@ async function verifyMirror(
   return { lost: missing.length, duplicated: 0, batchesTwice: 0, problems };
 }
 
-async function verifyEntity(
-  { name, label, path }: (typeof ENTITIES)[number],
-  { receiver, options, log }: Rig,
-  interruptions: number,
+/** An entity as its receiver and its tables know it. */
+export interface TracedEntity {
+  readonly name: string;
+  /** Its first tracking label. */
+  readonly label: string;
+  readonly path: string;
+}
+
+/** Where traces of an entity are: `log` answers a query in the log database. */
+export interface Traces {
+  readonly receiver: Receiver;
+  log(sql: string): Promise<readonly Readonly<Record<string, unknown>>[]>;
+}
+
+/**
+ * Compares the ids of an entity's source with what the receiver took and with all tables. `allowed` batches may have been taken
+ * twice; `bad`: rows of Users that the receiver refuses.
+ */
+export async function verifyEntity(
+  { name, label, path }: TracedEntity,
+  { receiver, log }: Traces,
+  allowed: number,
   source: ReadonlySet<string>,
   bad: ReadonlySet<string>,
 ): Promise<Findings> {
@@ -356,7 +375,6 @@ async function verifyEntity(
   const batchesTwice = taken.reduce((sum, [, { takes }]) => sum + takes - 1, 0);
   const explained = taken.reduce((sum, [, { takes, rows }]) => sum + (takes - 1) * rows, 0);
   expect(duplicated === explained, `rows were taken ${duplicated} times too often, by batches sent twice ${explained}`);
-  const allowed = options.idempotency ? 0 : interruptions * (options.concurrency + 1);
   expect(batchesTwice <= allowed, `${batchesTwice} batches were taken twice, ${allowed} at most are allowed`);
   const changed = [...sent].filter(([, { bodies }]) => bodies.size > 1);
   expect(changed.length === 0, `${changed.length} keys came with different bytes, such as ${changed[0]?.[0]}`);

@@ -8,7 +8,7 @@ import { statusText } from '../../src/report/status-text.ts';
 import type { History } from '../../src/sync/history.ts';
 import { anyHistory } from './any-history.ts';
 import { assertGolden } from './golden.ts';
-import { EVENTFUL, NEVER_RUN, NOW, OLD_JOB, QUIET, SCHEDULE } from './status-fixture.ts';
+import { EVENTFUL, NEVER_RUN, NOW, nightlyRun, OLD_JOB, QUIET, SCHEDULE } from './status-fixture.ts';
 
 const textOf = (history: History, columns: number, colour = false, utf8 = true) =>
   statusText(statusDocument(history, SCHEDULE, NOW), { columns, colour, utf8 });
@@ -35,6 +35,14 @@ describe('the screen that status prints', () => {
     const text = textOf(EVENTFUL, 80, false, false);
     assert.match(text, /^ {2}trend +40, 130, 120, 3,100, 120, 95, 0, 80, 120, 7,000 rows a run$/m);
     assert.doesNotMatch(text, /[▁▂▃▄▅▆▇█]/);
+  });
+
+  it('where every run is of some entity, a narrow terminal shows which, rather than how many batches', () => {
+    const runs = ['Users', 'ActualEntity'].map((name) => nightlyRun(1, { arguments: `run --entity ${name}` }));
+    const one = textOf({ ...QUIET, runs }, 80);
+    assert.match(one, /^Last runs .* Command$/m);
+    assert.match(one, / run --entity U/);
+    assert.match(textOf({ ...QUIET, runs: [...runs, nightlyRun(2)] }, 80), /^Last runs .* Batches/m);
   });
 
   it('without a schedule times are in UTC and nothing is overdue', () => {
