@@ -9,7 +9,7 @@ import type { Config } from '../config/config.ts';
 import type { Schedule } from '../schedule/due.ts';
 import type { ScheduledJob, SchedulerFile } from '../schedule/job.ts';
 import { SyncError } from '../sync/errors.ts';
-import { VERSION } from '../version.ts';
+import { VERSION } from '../version.js';
 import type { CommandContext } from './context.ts';
 import { isZone, machineZone } from './schedule/machine-zone.ts';
 

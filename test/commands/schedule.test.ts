@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { defaultLoaders } from 'cosmiconfig';
 import { machineZone } from '../../src/commands/schedule/machine-zone.ts';
-import { VERSION } from '../../src/version.ts';
+import { VERSION } from '../../src/version.js';
 import { smallConfig } from '../config/fixture.ts';
 import { runInProcess } from '../fault/in-process.ts';
 import { brokenRules, parseXml } from '../schedule/task-xml.ts';
