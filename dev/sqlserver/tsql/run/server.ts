@@ -87,7 +87,7 @@ export class Server {
   connect(): DatabaseSync {
     const connection = new DatabaseSync(this.path);
     connection.exec(
-      'PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-32000; PRAGMA mmap_size=8589934592',
+      'PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-64000; PRAGMA mmap_size=8589934592; PRAGMA wal_autocheckpoint=16384',
     );
     return connection;
   }
