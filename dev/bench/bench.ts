@@ -1,0 +1,218 @@
+/** The order of work: build, start server and receiver, fill the tables, try the floors' variants, measure in rounds, tidy up. */
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { SqlClient } from '../sqlserver/client.ts';
+import { type Built, build } from './build.ts';
+import { type BenchReport, type Measured, type Trial, WORK_NAMES, type WorkName } from './figures.ts';
+import { machine, versions } from './machine.ts';
+import { type Command, type Figures, measured, medians, timed } from './measure.ts';
+import type { BenchOptions } from './options.ts';
+import { type CountingReceiver, startReceiverProcess, startServerProcess } from './processes.ts';
+import { ratios } from './ratios.ts';
+import { createUsersTable, dropUsersTables, type UsersTable } from './tables.ts';
+import { BATCH_SIZE } from './work/environment.ts';
+import { type Setting, sizesOf, type Work, workOn } from './works.ts';
+
+/** The variants of the floors, see work/f2.ts and work/f3.ts. */
+const VARIANTS = { f2: ['direct', 'temp', 'packed'], f3: ['inTurn', 'atOnce'] } as const;
+
+/** How often `--version` and an empty program are started in a round: they are short. */
+const STARTS = 3;
+
+/** What was measured of one work on one table, round by round. */
+type Series = Omit<Measured, 'runs' | 'median'> & { readonly runs: Figures[] };
+
+/** Measures. `tell` gets a line on each step; `signal` ends it early. Rejects where a work did not do what it had to. */
+export async function bench(
+  options: BenchOptions,
+  tell: (line: string) => void,
+  signal: AbortSignal,
+): Promise<BenchReport> {
+  const tidyUp: (() => Promise<unknown>)[] = [];
+  try {
+    const folder = await mkdtemp(join(tmpdir(), 'tamhr-sync-bench-'));
+    tidyUp.push(() => rm(folder, { recursive: true }));
+    tell('building');
+    const built = await build(folder);
+    const receiver = await startReceiverProcess();
+    tidyUp.push(() => receiver.stop());
+    const server = await serverOf(options, tidyUp);
+    const jobs = { 1: await built.job(1), 4: await built.job(4) };
+
+    const names = WORK_NAMES.filter((name) => options.only.has(name));
+    const sizes = new Set(names.flatMap((name) => sizesOf(name, options.rows)));
+    const unique = randomBytes(4).toString('hex');
+    tidyUp.push(() => dropUsersTables(server, unique, sizes));
+    const tables = new Map<number, UsersTable>();
+    for (const rows of sizes) {
+      signal.throwIfAborted();
+      tell(`filling a table with ${rows} rows`);
+      const migrate = async (env: Readonly<Record<string, string>>) => {
+        await timed({ args: [built.product, 'migrate'], cwd: jobs[1], env: { ...env, ...NO_RECEIVER } }, signal);
+      };
+      const table = await createUsersTable({ server, unique, rows, folder, migrate });
+      tables.set(rows, table);
+      tidyUp.push(() => table.close());
+    }
+
+    const measure = (work: Work) => measureWork(work, built, receiver, signal);
+    const setting: Setting = {
+      built,
+      receiverUrl: receiver.url,
+      jobs,
+      slowRows: options.slowRows,
+      variants: { f2: VARIANTS.f2[0], f3: VARIANTS.f3[0] },
+    };
+    const tableOf = (rows: number): UsersTable => {
+      const table = tables.get(rows);
+      if (table === undefined) throw new Error(`no table of ${rows} rows`);
+      return table;
+    };
+    const trials: Trial[] = [];
+    for (const name of ['f2', 'f3'] as const) {
+      if (options.only.has(name)) trials.push(await tryVariants(name, tableOf(options.rows), setting, measure, tell));
+    }
+    const taken = (name: 'f2' | 'f3') => trials.find((trial) => trial.name === name)?.taken ?? setting.variants[name];
+    const chosen = { ...setting, variants: { f2: taken('f2'), f3: taken('f3') } };
+
+    const works = [...sizes].flatMap((rows) =>
+      names
+        .filter((name) => sizesOf(name, options.rows).includes(rows))
+        .map((name) => workOn(name, tableOf(rows), chosen)),
+    );
+    const series = new Map<Work, Series>();
+    const starts = startsOf(names, built, jobs[1]);
+    for (let round = 1; round <= options.repeats; round += 1) {
+      for (const work of works) {
+        const { figures, calls, bytes } = await measure(work);
+        const { name, title, rows, sends } = work;
+        const one = series.get(work) ?? { name, title, rows, sent: sends, calls, bytes, runs: [] };
+        one.runs.push(figures);
+        series.set(work, one);
+        tell(`round ${round}: ${title}, ${rows} rows: ${figures.wallS.toFixed(2)} s, ${figures.peakMb.toFixed(0)} MB`);
+      }
+      checkSame([...series.values()]);
+      for (let start = 0; start < STARTS; start += 1) {
+        for (const { command, runs } of starts) {
+          // Without the preload, which would weigh more than what is measured.
+          const { wallS } = await timed(command, signal);
+          runs.push({ wallS, cpuS: 0, peakMb: 0 });
+        }
+      }
+    }
+    const measuredWorks = [...series.values(), ...starts.map(({ command, ...start }) => start)].map(
+      (one): Measured => ({ ...one, median: medians(one.runs) }),
+    );
+    return {
+      measuredAt: new Date().toISOString(),
+      ...versions(),
+      machine: machine(),
+      server: options.server === undefined ? 'stand-in' : await serverVersion(server),
+      rows: options.rows,
+      repeats: options.repeats,
+      batchSize: BATCH_SIZE,
+      trials,
+      ratios: ratios(measuredWorks),
+      measured: measuredWorks,
+    };
+  } finally {
+    const failed = (await allInTurn(tidyUp.reverse())).at(0);
+    if (failed !== undefined) tell(`not all could be tidied up: ${failed}`);
+  }
+}
+
+/** Does each step, whatever becomes of the others; gives what they threw. */
+async function allInTurn(steps: readonly (() => Promise<unknown>)[]): Promise<unknown[]> {
+  const thrown: unknown[] = [];
+  for (const step of steps) await step().catch((error) => thrown.push(error));
+  return thrown;
+}
+
+/** For a command that sends nothing: the shipped configuration names these too. */
+const NO_RECEIVER = { TAMHR_API_URL: 'http://127.0.0.1:9', TAMHR_API_KEY: 'bench' };
+
+async function serverOf({ server }: BenchOptions, tidyUp: (() => Promise<unknown>)[]): Promise<string> {
+  if (server !== undefined) return server;
+  const { connectionString, stop } = await startServerProcess();
+  tidyUp.push(stop);
+  return connectionString;
+}
+
+async function measureWork(
+  work: Work,
+  built: Built,
+  receiver: CountingReceiver,
+  signal: AbortSignal,
+): Promise<{ readonly figures: Figures; readonly calls: number; readonly bytes: number }> {
+  const { table, needs, leaves, title } = work;
+  if (needs !== undefined) await table.prepare(needs);
+  await receiver.begin(work.delayMs);
+  if (leaves !== undefined) table.left('unknown');
+  const { figures } = await measured(work.command, built.usage, signal);
+  const { calls, bytes } = await receiver.received();
+  if (leaves !== undefined) table.left(leaves);
+  expect(`calls by ${title}`, calls, work.calls);
+  if (work.tracks !== undefined) expect(`rows tracked after ${title}`, await table.tracked(), work.tracks);
+  return { figures, calls, bytes };
+}
+
+/** Measures each variant of a floor once; the fastest is taken. */
+async function tryVariants(
+  name: 'f2' | 'f3',
+  table: UsersTable,
+  setting: Setting,
+  measure: (work: Work) => Promise<{ readonly figures: Figures }>,
+  tell: (line: string) => void,
+): Promise<Trial> {
+  const wallS: Record<string, number> = {};
+  for (const variant of VARIANTS[name]) {
+    const work = workOn(name, table, { ...setting, variants: { ...setting.variants, [name]: variant } });
+    wallS[variant] = (await measure(work)).figures.wallS;
+    tell(`trial: ${work.title}, ${work.rows} rows: ${wallS[variant].toFixed(2)} s`);
+  }
+  const [[taken] = ['']] = Object.entries(wallS).toSorted(([, a], [, b]) => a - b);
+  return { name, taken, wallS };
+}
+
+/** The works that only start. */
+function startsOf(names: readonly WorkName[], built: Built, cwd: string): (Series & { readonly command: Command })[] {
+  const all = [
+    { name: 'version', title: 'tamhr-sync --version', args: [built.product, '--version'] },
+    { name: 'node', title: 'node -e 0', args: ['-e', '0'] },
+  ] as const;
+  return all
+    .filter(({ name }) => names.includes(name))
+    .map(({ args, ...start }) => ({
+      ...start,
+      rows: 0,
+      sent: 0,
+      calls: 0,
+      bytes: 0,
+      runs: [],
+      command: { args, cwd, env: {} },
+    }));
+}
+
+/** Whoever sends all rows of a table in batches of the same size sends the same bytes, but for the time of sending. */
+function checkSame(all: readonly Series[]): void {
+  const bytesByRows = new Map<number, number>();
+  for (const { title, rows, sent, calls, bytes } of all) {
+    if (sent !== rows || sent === 0 || calls !== Math.ceil(sent / BATCH_SIZE)) continue;
+    expect(`bytes sent by ${title}`, bytes, bytesByRows.get(rows));
+    bytesByRows.set(rows, bytes);
+  }
+}
+
+function expect(what: string, actual: number, expected: number | undefined): void {
+  if (expected !== undefined && actual !== expected)
+    throw new Error(`${what}: ${actual}, not ${expected}; what did something else is not comparable`);
+}
+
+async function serverVersion(server: string): Promise<string> {
+  const client = await SqlClient.connect(server);
+  const [row] = await client.query("SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(50)) AS Version");
+  await client.close();
+  return `SQL Server ${row?.Version}`;
+}

@@ -1,0 +1,9 @@
+/** The stand-in SQL Server of the bench, a process of its own, in memory. It ends when its parent does. */
+import { startSqlServer } from '../sqlserver/server.ts';
+import type { FromServer } from './processes.ts';
+
+// Control-C reaches the whole group; the parent tidies up first.
+process.on('SIGINT', () => {});
+process.on('disconnect', () => process.exit());
+const server = await startSqlServer({ databases: [] });
+process.send?.({ kind: 'listening', connectionString: server.connectionString('master') } satisfies FromServer);
