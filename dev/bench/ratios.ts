@@ -5,7 +5,7 @@ type Target = Ratio['target'];
 type Figure = 'wallS' | 'cpuS' | 'peakMb';
 
 /** Memory that a run may take, however many rows there are. */
-const MOST_MEMORY_MB = 200;
+export const MOST_MEMORY_MB = 200;
 
 /** The rows of the table for which all was measured, in its order. Sizes are told apart by the rows of the largest table. */
 export function ratios(measured: readonly Measured[]): Ratio[] {
