@@ -109,7 +109,7 @@ export async function bench(
       measuredAt: new Date().toISOString(),
       ...versions(),
       machine: machine(),
-      server: options.server === undefined ? 'stand-in' : await serverVersion(server),
+      server: await serverVersion(server),
       rows: options.rows,
       repeats: options.repeats,
       batchSize: BATCH_SIZE,
@@ -213,7 +213,9 @@ function expect(what: string, actual: number, expected: number | undefined): voi
 
 async function serverVersion(server: string): Promise<string> {
   const client = await SqlClient.connect(server);
-  const [row] = await client.query("SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(50)) AS Version");
+  const [row] = await client.query(
+    "SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(50)) AS Version, @@VERSION AS Text",
+  );
   await client.close();
-  return `SQL Server ${row?.Version}`;
+  return String(row?.Text).includes('stand-in') ? 'stand-in' : `SQL Server ${row?.Version}`;
 }
