@@ -57,7 +57,7 @@ const LEDGER_COLUMNS: readonly BulkColumn[] = [
 ];
 
 /** The names of a table's databases; `unique` keeps them apart from others on the server. */
-export function databaseNames(unique: string, rows: number): { readonly mdm: string; readonly log: string } {
+function databaseNames(unique: string, rows: number): { readonly mdm: string; readonly log: string } {
   return { mdm: `tamhr_bench_${unique}_mdm_${rows}`, log: `tamhr_bench_${unique}_log_${rows}` };
 }
 
