@@ -9,7 +9,7 @@ import { type BenchReport, type Measured, type Trial, WORK_NAMES, type WorkName 
 import { machine, versions } from './machine.ts';
 import { type Command, type Figures, measured, medians, timed } from './measure.ts';
 import type { BenchOptions } from './options.ts';
-import { type CountingReceiver, startReceiverProcess, startServerProcess } from './processes.ts';
+import { type BenchServer, type CountingReceiver, startReceiverProcess, startServerProcess } from './processes.ts';
 import { ratios } from './ratios.ts';
 import { createUsersTable, dropUsersTables, type UsersTable } from './tables.ts';
 import { BATCH_SIZE } from './work/environment.ts';
@@ -38,13 +38,14 @@ export async function bench(
     const built = await build(folder);
     const receiver = await startReceiverProcess();
     tidyUp.push(() => receiver.stop());
-    const server = await serverOf(options, tidyUp);
+    const server = await serverOf(options);
+    tidyUp.push(() => server.stop());
     const jobs = { 1: await built.job(1), 4: await built.job(4) };
 
     const names = WORK_NAMES.filter((name) => options.only.has(name));
     const sizes = new Set(names.flatMap((name) => sizesOf(name, options.rows)));
     const unique = randomBytes(4).toString('hex');
-    tidyUp.push(() => dropUsersTables(server, unique, sizes));
+    tidyUp.push(() => dropUsersTables(server.connectionString, unique, sizes));
     const tables = new Map<number, UsersTable>();
     for (const rows of sizes) {
       signal.throwIfAborted();
@@ -52,12 +53,12 @@ export async function bench(
       const migrate = async (env: Readonly<Record<string, string>>) => {
         await timed({ args: [built.product, 'migrate'], cwd: jobs[1], env: { ...env, ...NO_RECEIVER } }, signal);
       };
-      const table = await createUsersTable({ server, unique, rows, folder, migrate });
+      const table = await createUsersTable({ server: server.connectionString, unique, rows, folder, migrate });
       tables.set(rows, table);
       tidyUp.push(() => table.close());
     }
 
-    const measure = (work: Work) => measureWork(work, built, receiver, signal);
+    const measure = (work: Work) => measureWork(work, built, server, receiver, signal);
     const setting: Setting = {
       built,
       receiverUrl: receiver.url,
@@ -109,7 +110,7 @@ export async function bench(
       measuredAt: new Date().toISOString(),
       ...versions(),
       machine: machine(),
-      server: await serverVersion(server),
+      server: await serverVersion(server.connectionString),
       rows: options.rows,
       repeats: options.repeats,
       batchSize: BATCH_SIZE,
@@ -133,16 +134,15 @@ async function allInTurn(steps: readonly (() => Promise<unknown>)[]): Promise<un
 /** For a command that sends nothing: the shipped configuration names these too. */
 const NO_RECEIVER = { TAMHR_API_URL: 'http://127.0.0.1:9', TAMHR_API_KEY: 'bench' };
 
-async function serverOf({ server }: BenchOptions, tidyUp: (() => Promise<unknown>)[]): Promise<string> {
-  if (server !== undefined) return server;
-  const { connectionString, stop } = await startServerProcess();
-  tidyUp.push(stop);
-  return connectionString;
+async function serverOf({ server }: BenchOptions): Promise<BenchServer> {
+  if (server === undefined) return startServerProcess();
+  return { connectionString: server, cpuS: async () => undefined, stop: async () => {} };
 }
 
 async function measureWork(
   work: Work,
   built: Built,
+  server: BenchServer,
   receiver: CountingReceiver,
   signal: AbortSignal,
 ): Promise<{ readonly figures: Figures; readonly calls: number; readonly bytes: number }> {
@@ -150,12 +150,15 @@ async function measureWork(
   if (needs !== undefined) await table.prepare(needs);
   await receiver.begin(work.delayMs);
   if (leaves !== undefined) table.left('unknown');
+  const before = await server.cpuS();
   const { figures } = await measured(work.command, built.usage, signal);
+  const after = await server.cpuS();
   const { calls, bytes } = await receiver.received();
   if (leaves !== undefined) table.left(leaves);
   expect(`calls by ${title}`, calls, work.calls);
   if (work.tracks !== undefined) expect(`rows tracked after ${title}`, await table.tracked(), work.tracks);
-  return { figures, calls, bytes };
+  const ofServer = before === undefined || after === undefined ? {} : { serverCpuS: after - before };
+  return { figures: { ...figures, ...ofServer }, calls, bytes };
 }
 
 /** Measures each variant of a floor twice, in turn, the first time being a warm-up for the server; the fastest is taken. */

@@ -22,6 +22,8 @@ export interface Figures {
   readonly cpuS: number;
   /** Peak of the resident memory; 1 MB = 1,048,576 bytes. */
   readonly peakMb: number;
+  /** CPU time that the stand-in took meanwhile; undefined on a real server. */
+  readonly serverCpuS?: number;
 }
 
 /** Runs a process that preloads `usage` (usage.ts, built) and exits with 0. Rejects where it does not, or on `signal`. */
@@ -76,10 +78,12 @@ export async function timed(
 
 /** The medians of each figure by itself; of one process, its figures. */
 export function medians(runs: readonly Figures[]): Figures {
+  const serverCpuS = runs.map((run) => run.serverCpuS).filter((one) => one !== undefined);
   return {
     wallS: median(runs.map(({ wallS }) => wallS)),
     cpuS: median(runs.map(({ cpuS }) => cpuS)),
     peakMb: median(runs.map(({ peakMb }) => peakMb)),
+    ...(serverCpuS.length > 0 && { serverCpuS: median(serverCpuS) }),
   };
 }
 

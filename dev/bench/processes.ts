@@ -14,11 +14,9 @@ export type FromReceiver =
   | { readonly kind: 'listening'; readonly url: string }
   | { readonly kind: 'begun' }
   | { readonly kind: 'received'; readonly received: Received };
-export interface FromServer {
-  readonly kind: 'listening';
-  /** Of `master`. */
-  readonly connectionString: string;
-}
+export type FromServer =
+  /** The connection string is that of `master`. */
+  { readonly kind: 'listening'; readonly connectionString: string } | { readonly kind: 'used'; readonly cpuS: number };
 
 /** A receiver that only counts. */
 export interface CountingReceiver {
@@ -29,11 +27,28 @@ export interface CountingReceiver {
   stop(): Promise<void>;
 }
 
-/** Starts a stand-in; the connection string is that of its `master`. */
-export async function startServerProcess(): Promise<{ connectionString: string; stop(): Promise<void> }> {
+/** A server to measure on. */
+export interface BenchServer {
+  /** Of some database. */
+  readonly connectionString: string;
+  /** CPU time that its process took until now; undefined where it is not the bench's own. */
+  cpuS(): Promise<number | undefined>;
+  stop(): Promise<void>;
+}
+
+/** Starts a stand-in. */
+export async function startServerProcess(): Promise<BenchServer> {
   const child = start(new URL('./server-process.ts', import.meta.url));
   const { connectionString } = await answer<FromServer, 'listening'>(child, 'listening');
-  return { connectionString, stop: () => stop(child) };
+  return {
+    connectionString,
+    async cpuS() {
+      const used = answer<FromServer, 'used'>(child, 'used');
+      child.send({});
+      return (await used).cpuS;
+    },
+    stop: () => stop(child),
+  };
 }
 
 export async function startReceiverProcess(): Promise<CountingReceiver> {

@@ -33,7 +33,7 @@ export function ratios(measured: readonly Measured[]): Ratio[] {
     ),
     ratio('nothing new, whole process, against F3', divided(wall('nothing-new', rows), wall('f3')), { atMost: 1.5 }),
     ratio(
-      `${strewn} new rows strewn among the tracked ones, against nothing new`,
+      `${strewn?.toLocaleString('en-US')} new rows strewn among the tracked ones, against nothing new`,
       divided(wall('strewn'), wall('nothing-new', rows)),
       { atMost: 1.3 },
     ),

@@ -6,4 +6,14 @@ import type { FromServer } from './processes.ts';
 process.on('SIGINT', () => {});
 process.on('disconnect', () => process.exit());
 const server = await startSqlServer({ databases: [] });
-process.send?.({ kind: 'listening', connectionString: server.connectionString('master') } satisfies FromServer);
+tell({ kind: 'listening', connectionString: server.connectionString('master') });
+
+// Whatever it is told, that is the question.
+process.on('message', () => {
+  const { user, system } = process.cpuUsage();
+  tell({ kind: 'used', cpuS: (user + system) / 1e6 });
+});
+
+function tell(message: FromServer): void {
+  process.send?.(message);
+}

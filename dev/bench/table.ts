@@ -33,7 +33,7 @@ function ratioTable(ratios: readonly Ratio[]): string[] {
 
 function figureTable(measured: readonly Measured[]): string[] {
   return table(
-    ['work', 'rows', 'sent', 'wall s', 'CPU s', 'rows/s', 'peak MB'],
+    ['work', 'rows', 'sent', 'wall s', 'CPU s', 'server CPU s', 'rows/s', 'peak MB'],
     measured.map((one) => {
       const { title, rows, sent, median } = one;
       const hasRows = rows > 0;
@@ -43,6 +43,7 @@ function figureTable(measured: readonly Measured[]): string[] {
         hasRows ? grouped(sent) : '',
         median.wallS.toFixed(3),
         median.cpuS > 0 ? median.cpuS.toFixed(2) : '',
+        median.serverCpuS?.toFixed(2) ?? '',
         hasRows ? grouped(rowsPerSecond(one)) : '',
         median.peakMb > 0 ? median.peakMb.toFixed(0) : '',
       ];

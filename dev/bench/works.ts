@@ -135,7 +135,7 @@ export function workOn(name: WorkName, table: UsersTable, setting: Setting): Wor
       const pending = strewnRows(rows);
       return {
         ...sending(pending),
-        title: `${pending} new rows strewn among the tracked ones`,
+        title: `${pending.toLocaleString('en-US')} new rows strewn among the tracked ones`,
         command: product(jobs[1]),
         needs: 'strewn',
         leaves: 'full',

@@ -35,4 +35,6 @@ test('the median is the middle value, or the mean of the two in the middle', () 
   assert.throws(() => median([]), /no values/);
   const runs = [1, 2, 9].map((wallS) => ({ wallS, cpuS: 10 - wallS, peakMb: 100 }));
   assert.deepEqual(medians(runs), { wallS: 2, cpuS: 8, peakMb: 100 });
+  const onStandIn = runs.map((run) => ({ ...run, serverCpuS: run.wallS }));
+  assert.equal(medians(onStandIn).serverCpuS, 2);
 });

@@ -9,7 +9,7 @@ test('each ratio compares what the table of targets names, and says whether its 
     ['first run, wall time, against the slower of F1 and F2', 1.2, true],
     ['first run, CPU time, against F1 + F2', 1.25, true],
     ['nothing new, whole process, against F3', 2, false],
-    ['1000 new rows strewn among the tracked ones, against nothing new', 1.25, true],
+    ['1,000 new rows strewn among the tracked ones, against nothing new', 1.25, true],
     ['first run, time for 10 × the rows', 8, true],
     ['first run, peak memory', 190, true],
     ['first run, peak memory, against a tenth of the rows', 1.188, false],
