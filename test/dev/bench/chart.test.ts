@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { chart, steps } from '../../../dev/bench/chart.ts';
-import { REPORT } from './figures.ts';
+import { REPORT } from './figures-fixture.ts';
 
 const marks = (svg: string, name: string) => svg.match(new RegExp(`class="mark ${name}"`, 'g'))?.length ?? 0;
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ratios } from '../../../dev/bench/ratios.ts';
-import { MEASURED } from './figures.ts';
+import { MEASURED } from './figures-fixture.ts';
 
 test('each ratio compares what the table of targets names, and says whether its target holds', () => {
   const found = ratios(MEASURED).map(({ work, value, holds }) => [work, Number(value.toFixed(3)), holds]);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { reportText } from '../../../dev/bench/table.ts';
-import { REPORT } from './figures.ts';
+import { REPORT } from './figures-fixture.ts';
 
 test('the report shows ratios with targets, and what each work took', () => {
   const lines = reportText(REPORT).split('\n');
