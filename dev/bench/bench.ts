@@ -24,93 +24,39 @@ const STARTS = 3;
 /** What was measured of one work on one table, round by round. */
 type Series = Omit<Measured, 'runs' | 'median'> & { readonly runs: Figures[] };
 
+/** Whatever must be undone at the end, the last first. */
+type TidyUp = (() => Promise<unknown>)[];
+
+/** What all steps need. */
+interface Bench {
+  readonly options: BenchOptions;
+  readonly built: Built;
+  readonly server: BenchServer;
+  readonly receiver: CountingReceiver;
+  /** Working directories of the product by its concurrency. */
+  readonly jobs: Setting['jobs'];
+  readonly tables: ReadonlyMap<number, UsersTable>;
+  readonly tell: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
 /** Measures. `tell` gets a line on each step; `signal` ends it early. Rejects where a work did not do what it had to. */
-export async function bench(
-  options: BenchOptions,
-  tell: (line: string) => void,
-  signal: AbortSignal,
-): Promise<BenchReport> {
-  const tidyUp: (() => Promise<unknown>)[] = [];
+export async function bench(options: BenchOptions, tell: Bench['tell'], signal: AbortSignal): Promise<BenchReport> {
+  const tidyUp: TidyUp = [];
   try {
-    const folder = await mkdtemp(join(tmpdir(), 'tamhr-sync-bench-'));
-    tidyUp.push(() => rm(folder, { recursive: true }));
-    tell('building');
-    const built = await build(folder);
-    const receiver = await startReceiverProcess();
-    tidyUp.push(() => receiver.stop());
-    const server = await serverOf(options);
-    tidyUp.push(() => server.stop());
-    const jobs = { 1: await built.job(1), 4: await built.job(4) };
-
-    const names = WORK_NAMES.filter((name) => options.only.has(name));
-    const sizes = new Set(names.flatMap((name) => sizesOf(name, options.rows)));
-    const unique = randomBytes(4).toString('hex');
-    tidyUp.push(() => dropUsersTables(server.connectionString, unique, sizes));
-    const tables = new Map<number, UsersTable>();
-    for (const rows of sizes) {
-      signal.throwIfAborted();
-      tell(`filling a table with ${rows} rows`);
-      const migrate = async (env: Readonly<Record<string, string>>) => {
-        await timed({ args: [built.product, 'migrate'], cwd: jobs[1], env: { ...env, ...NO_RECEIVER } }, signal);
-      };
-      const table = await createUsersTable({ server: server.connectionString, unique, rows, folder, migrate });
-      tables.set(rows, table);
-      tidyUp.push(() => table.close());
-    }
-
-    const measure = (work: Work) => measureWork(work, built, server, receiver, signal);
-    const setting: Setting = {
-      built,
-      receiverUrl: receiver.url,
-      jobs,
-      slowRows: options.slowRows,
-      variants: { f2: VARIANTS.f2[0], f3: VARIANTS.f3[0] },
-    };
-    const tableOf = (rows: number): UsersTable => {
-      const table = tables.get(rows);
-      if (table === undefined) throw new Error(`no table of ${rows} rows`);
-      return table;
-    };
+    const setUp = await start(options, tell, signal, tidyUp);
     const trials: Trial[] = [];
     for (const name of ['f2', 'f3'] as const) {
-      if (options.only.has(name)) trials.push(await tryVariants(name, tableOf(options.rows), setting, measure, tell));
+      if (options.only.has(name)) trials.push(await tryVariants(name, setUp));
     }
-    const taken = (name: 'f2' | 'f3') => trials.find((trial) => trial.name === name)?.taken ?? setting.variants[name];
-    const chosen = { ...setting, variants: { f2: taken('f2'), f3: taken('f3') } };
-
-    const works = [...sizes].flatMap((rows) =>
-      names
-        .filter((name) => sizesOf(name, options.rows).includes(rows))
-        .map((name) => workOn(name, tableOf(rows), chosen)),
-    );
-    const series = new Map<Work, Series>();
-    const starts = startsOf(names, built, jobs[1]);
-    for (let round = 1; round <= options.repeats; round += 1) {
-      for (const work of works) {
-        const { figures, calls, bytes } = await measure(work);
-        const { name, title, rows, sends } = work;
-        const one = series.get(work) ?? { name, title, rows, sent: sends, calls, bytes, runs: [] };
-        one.runs.push(figures);
-        series.set(work, one);
-        tell(`round ${round}: ${title}, ${rows} rows: ${figures.wallS.toFixed(2)} s, ${figures.peakMb.toFixed(0)} MB`);
-      }
-      checkSame([...series.values()]);
-      for (let start = 0; start < STARTS; start += 1) {
-        for (const { command, runs } of starts) {
-          // Without the preload, which would weigh more than what is measured.
-          const { wallS } = await timed(command, signal);
-          runs.push({ wallS, cpuS: 0, peakMb: 0 });
-        }
-      }
-    }
-    const measuredWorks = [...series.values(), ...starts.map(({ command, ...start }) => start)].map(
-      (one): Measured => ({ ...one, median: medians(one.runs) }),
+    const measuredWorks = (await measureRounds(setUp, trials)).map(
+      (series): Measured => ({ ...series, median: medians(series.runs) }),
     );
     return {
       measuredAt: new Date().toISOString(),
       ...versions(),
       machine: machine(),
-      server: await serverVersion(server.connectionString),
+      server: await serverVersion(setUp.server),
       rows: options.rows,
       repeats: options.repeats,
       batchSize: BATCH_SIZE,
@@ -124,64 +70,105 @@ export async function bench(
   }
 }
 
-/** Does each step, whatever becomes of the others; gives what they threw. */
-async function allInTurn(steps: readonly (() => Promise<unknown>)[]): Promise<unknown[]> {
-  const thrown: unknown[] = [];
-  for (const step of steps) await step().catch((error) => thrown.push(error));
-  return thrown;
+/** Builds, starts server and receiver, and fills the tables that the works need. */
+async function start(options: BenchOptions, tell: Bench['tell'], signal: AbortSignal, tidyUp: TidyUp): Promise<Bench> {
+  const folder = await mkdtemp(join(tmpdir(), 'tamhr-sync-bench-'));
+  tidyUp.push(() => rm(folder, { recursive: true }));
+  tell('building');
+  const built = await build(folder);
+  const jobs = { 1: await built.job(1), 4: await built.job(4) };
+  const receiver = await startReceiverProcess();
+  tidyUp.push(() => receiver.stop());
+  const server = options.server === undefined ? await startServerProcess() : givenServer(options.server);
+  tidyUp.push(() => server.stop());
+
+  const sizes = new Set([...options.only].flatMap((name) => sizesOf(name, options.rows)));
+  const unique = randomBytes(4).toString('hex');
+  tidyUp.push(() => dropUsersTables(server.connectionString, unique, sizes));
+  const migrate = async (env: Command['env']): Promise<void> => {
+    await timed({ args: [built.product, 'migrate'], cwd: jobs[1], env: { ...env, ...NO_RECEIVER } }, signal);
+  };
+  const tables = new Map<number, UsersTable>();
+  for (const rows of [...sizes].toSorted((a, b) => b - a)) {
+    signal.throwIfAborted();
+    tell(`filling a table with ${rows} rows`);
+    const table = await createUsersTable({ server: server.connectionString, unique, rows, folder, migrate });
+    tables.set(rows, table);
+    tidyUp.push(() => table.close());
+  }
+  return { options, built, server, receiver, jobs, tables, tell, signal };
 }
 
 /** For a command that sends nothing: the shipped configuration names these too. */
 const NO_RECEIVER = { TAMHR_API_URL: 'http://127.0.0.1:9', TAMHR_API_KEY: 'bench' };
 
-async function serverOf({ server }: BenchOptions): Promise<BenchServer> {
-  if (server === undefined) return startServerProcess();
-  return { connectionString: server, cpuS: async () => undefined, stop: async () => {} };
+function givenServer(connectionString: string): BenchServer {
+  return { connectionString, cpuS: async () => undefined, stop: async () => {} };
 }
 
-async function measureWork(
-  work: Work,
-  built: Built,
-  server: BenchServer,
-  receiver: CountingReceiver,
-  signal: AbortSignal,
-): Promise<{ readonly figures: Figures; readonly calls: number; readonly bytes: number }> {
-  const { table, needs, leaves, title } = work;
-  if (needs !== undefined) await table.prepare(needs);
-  await receiver.begin(work.delayMs);
-  if (leaves !== undefined) table.left('unknown');
-  const before = await server.cpuS();
-  const { figures } = await measured(work.command, built.usage, signal);
-  const after = await server.cpuS();
-  const { calls, bytes } = await receiver.received();
-  if (leaves !== undefined) table.left(leaves);
-  expect(`calls by ${title}`, calls, work.calls);
-  if (work.tracks !== undefined) expect(`rows tracked after ${title}`, await table.tracked(), work.tracks);
-  const ofServer = before === undefined || after === undefined ? {} : { serverCpuS: after - before };
-  return { figures: { ...figures, ...ofServer }, calls, bytes };
+/** What the works are made with; a floor that was not tried is not measured, so its variant does not matter. */
+function settingOf({ built, receiver, jobs, options }: Bench, trials: readonly Trial[]): Setting {
+  const taken = (name: 'f2' | 'f3') => trials.find((trial) => trial.name === name)?.taken ?? VARIANTS[name][0];
+  const variants = { f2: taken('f2'), f3: taken('f3') };
+  return { built, receiverUrl: receiver.url, jobs, slowRows: options.slowRows, variants };
 }
 
 /** Measures each variant of a floor twice, in turn, the first time being a warm-up for the server; the fastest is taken. */
-async function tryVariants(
-  name: 'f2' | 'f3',
-  table: UsersTable,
-  setting: Setting,
-  measure: (work: Work) => Promise<{ readonly figures: Figures }>,
-  tell: (line: string) => void,
-): Promise<Trial> {
+async function tryVariants(name: 'f2' | 'f3', setUp: Bench): Promise<Trial> {
+  const setting = settingOf(setUp, []);
   const wallS: Record<string, number> = {};
   for (const variant of [...VARIANTS[name], ...VARIANTS[name]]) {
-    const work = workOn(name, table, { ...setting, variants: { ...setting.variants, [name]: variant } });
-    const { figures } = await measure(work);
+    const variants = { ...setting.variants, [name]: variant };
+    const work = workOn(name, tableOf(setUp, setUp.options.rows), { ...setting, variants });
+    const { figures } = await measureWork(work, setUp);
     wallS[variant] = Math.min(figures.wallS, wallS[variant] ?? Number.POSITIVE_INFINITY);
-    tell(`trial: ${work.title}, ${work.rows} rows: ${figures.wallS.toFixed(2)} s`);
+    setUp.tell(`trial: ${work.title}, ${work.rows} rows: ${figures.wallS.toFixed(2)} s`);
   }
   const [[taken] = ['']] = Object.entries(wallS).toSorted(([, a], [, b]) => a - b);
   return { name, taken, wallS };
 }
 
+/** All works in turn, as often as asked for. */
+async function measureRounds(setUp: Bench, trials: readonly Trial[]): Promise<Series[]> {
+  const { options, tables, tell, signal } = setUp;
+  const setting = settingOf(setUp, trials);
+  const names = WORK_NAMES.filter((name) => options.only.has(name));
+  const works = [...tables.values()].flatMap((table) =>
+    names
+      .filter((name) => sizesOf(name, options.rows).includes(table.rows))
+      .map((name) => workOn(name, table, setting)),
+  );
+  const series = new Map<Work, Series>();
+  const starts = startsOf(names, setUp);
+  for (let round = 1; round <= options.repeats; round += 1) {
+    for (const work of works) {
+      const { figures, calls, bytes } = await measureWork(work, setUp);
+      const { name, title, rows, sends } = work;
+      const one = series.get(work) ?? { name, title, rows, sent: sends, calls, bytes, runs: [] };
+      one.runs.push(figures);
+      series.set(work, one);
+      tell(`round ${round}: ${title}, ${rows} rows: ${figures.wallS.toFixed(2)} s, ${figures.peakMb.toFixed(0)} MB`);
+    }
+    checkSame([...series.values()]);
+    for (let start = 0; start < STARTS; start += 1) {
+      for (const { command, runs } of starts) {
+        // Without the preload, which would weigh more than what is measured.
+        const { wallS } = await timed(command, signal);
+        runs.push({ wallS, cpuS: 0, peakMb: 0 });
+      }
+    }
+  }
+  return [...series.values(), ...starts.map(({ command, ...start }) => start)];
+}
+
+function tableOf({ tables }: Bench, rows: number): UsersTable {
+  const table = tables.get(rows);
+  if (table === undefined) throw new Error(`no table of ${rows} rows`);
+  return table;
+}
+
 /** The works that only start. */
-function startsOf(names: readonly WorkName[], built: Built, cwd: string): (Series & { readonly command: Command })[] {
+function startsOf(names: readonly WorkName[], { built, jobs }: Bench): (Series & { readonly command: Command })[] {
   const all = [
     { name: 'version', title: 'tamhr-sync --version', args: [built.product, '--version'] },
     { name: 'node', title: 'node -e 0', args: ['-e', '0'] },
@@ -195,8 +182,30 @@ function startsOf(names: readonly WorkName[], built: Built, cwd: string): (Serie
       calls: 0,
       bytes: 0,
       runs: [],
-      command: { args, cwd, env: {} },
+      command: { args, cwd: jobs[1], env: {} },
     }));
+}
+
+/** One work, and whether it did what it had to. */
+async function measureWork(
+  work: Work,
+  { built, server, receiver, signal }: Bench,
+): Promise<{ readonly figures: Figures; readonly calls: number; readonly bytes: number }> {
+  const { table, needs, leaves, title } = work;
+  if (needs !== undefined) await table.prepare(needs);
+  await receiver.begin(work.delayMs);
+  if (leaves !== undefined) table.left('unknown');
+  const before = await server.cpuS();
+  const { figures, stdout } = await measured(work.command, built.usage, signal);
+  const after = await server.cpuS();
+  const { calls, bytes } = await receiver.received();
+  if (leaves !== undefined) table.left(leaves);
+  expect(`calls by ${title}`, calls, work.calls);
+  if (work.tracks !== undefined) expect(`rows tracked after ${title}`, await table.tracked(), work.tracks);
+  for (const [what, amount] of Object.entries(work.reports ?? {}))
+    expect(`${what} that ${title} reports`, JSON.parse(stdout)[what], amount);
+  const ofServer = before === undefined || after === undefined ? {} : { serverCpuS: after - before };
+  return { figures: { ...figures, ...ofServer }, calls, bytes };
 }
 
 /** Whoever sends all rows of a table in batches of the same size sends the same bytes, but for the time of sending. */
@@ -214,8 +223,15 @@ function expect(what: string, actual: number, expected: number | undefined): voi
     throw new Error(`${what}: ${actual}, not ${expected}; what did something else is not comparable`);
 }
 
-async function serverVersion(server: string): Promise<string> {
-  const client = await SqlClient.connect(server);
+/** Does each step, whatever becomes of the others; gives what they threw. */
+async function allInTurn(steps: readonly (() => Promise<unknown>)[]): Promise<unknown[]> {
+  const thrown: unknown[] = [];
+  for (const step of steps) await step().catch((error) => thrown.push(error));
+  return thrown;
+}
+
+async function serverVersion({ connectionString }: BenchServer): Promise<string> {
+  const client = await SqlClient.connect(connectionString);
   const [row] = await client.query(
     "SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(50)) AS Version, @@VERSION AS Text",
   );

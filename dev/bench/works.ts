@@ -28,6 +28,8 @@ export interface Work {
   readonly sends: number;
   readonly calls: number | undefined;
   readonly tracks: number | undefined;
+  /** What it must say that it did, see work/environment.ts. */
+  readonly reports?: Readonly<Record<string, number>>;
 }
 
 /** Sizes of the tables for so many rows, and where the old job is measured. */
@@ -102,7 +104,13 @@ export function workOn(name: WorkName, table: UsersTable, setting: Setting): Wor
   };
   switch (name) {
     case 'f1':
-      return { ...sending(rows), title: 'F1: read and send', command: script('f1'), tracks: undefined };
+      return {
+        ...sending(rows),
+        title: 'F1: read and send',
+        command: script('f1'),
+        tracks: undefined,
+        reports: { rows },
+      };
     case 'f2':
       return {
         ...nothing,
@@ -111,6 +119,7 @@ export function workOn(name: WorkName, table: UsersTable, setting: Setting): Wor
         needs: 'empty',
         leaves: 'full',
         tracks: rows,
+        reports: { rows },
       };
     case 'f3':
       return {
@@ -119,6 +128,7 @@ export function workOn(name: WorkName, table: UsersTable, setting: Setting): Wor
         command: script('f3', variants.f3),
         needs: 'full',
         tracks: rows,
+        reports: { rows, tracked: rows },
       };
     case 'first-run':
       return {
@@ -150,6 +160,7 @@ export function workOn(name: WorkName, table: UsersTable, setting: Setting): Wor
         needs: 'empty',
         leaves: 'unknown',
         tracks: rows,
+        reports: { rows },
       };
     case 'slow-1':
       return slow(1);
@@ -173,6 +184,7 @@ export function workOn(name: WorkName, table: UsersTable, setting: Setting): Wor
         needs: 'half',
         leaves: 'unknown',
         tracks: halfRows(rows) + sends,
+        reports: { rows: sends },
       };
     }
     default:
