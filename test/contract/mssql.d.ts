@@ -1,4 +1,4 @@
-/** The few parts of the package mssql (which has no types of its own) that the outside client's test uses. */
+/** The few parts of the package mssql (which has no types of its own) that the outside client's test and the bench use. */
 declare module 'mssql' {
   interface Result {
     readonly recordset: readonly Record<string, unknown>[];
@@ -21,6 +21,13 @@ declare module 'mssql' {
     execute(procedure: string): Promise<Result>;
     bulk(table: Table): Promise<{ readonly rowsAffected: number }>;
     cancel(): void;
+    /** Gives rows by event, and none in the result. */
+    stream: boolean;
+    on(event: 'row', listener: (row: Readonly<Record<string, unknown>>) => void): this;
+    on(event: 'error', listener: (error: Error) => void): this;
+    on(event: 'done', listener: () => void): this;
+    pause(): boolean;
+    resume(): boolean;
   }
   class Transaction {
     constructor(pool: ConnectionPool);

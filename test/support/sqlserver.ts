@@ -13,6 +13,7 @@ import {
   seed,
 } from '../../dev/sqlserver/seed.ts';
 import { type SqlServer, type SqlServerOptions, startSqlServer } from '../../dev/sqlserver/server.ts';
+import { withKeywords } from '../../dev/sqlserver/with-keywords.ts';
 
 /** The real server's connection string, or undefined where tests run on the stand-in. */
 export const REAL_SERVER: string | undefined = process.env.TAMHR_TEST_SQLSERVER || undefined;
@@ -129,25 +130,4 @@ async function dropDatabases(master: string, databases: DatabaseNames): Promise<
   } finally {
     await client.close();
   }
-}
-
-const SYNONYMS: Readonly<Record<string, readonly string[]>> = {
-  server: ['server', 'data source', 'address', 'addr', 'network address'],
-  database: ['database', 'initial catalog'],
-  'user id': ['user id', 'uid', 'user'],
-  password: ['password', 'pwd'],
-};
-
-/** The connection string with keywords replaced, added or (undefined) taken away. No value may hold a semicolon. */
-function withKeywords(connectionString: string, keywords: Readonly<Record<string, string | undefined>>): string {
-  const replaced = new Set(
-    Object.keys(keywords).flatMap((keyword) => SYNONYMS[keyword.toLowerCase()] ?? [keyword.toLowerCase()]),
-  );
-  const kept = connectionString
-    .split(';')
-    .filter((pair) => pair.trim() !== '' && !replaced.has(pair.split('=')[0]?.trim().toLowerCase() ?? ''));
-  const added = Object.entries(keywords).flatMap(([keyword, value]) =>
-    value === undefined ? [] : [`${keyword}=${value}`],
-  );
-  return `${[...kept, ...added].join(';')};`;
 }
