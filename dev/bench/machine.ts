@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism, cpus, platform, release, totalmem } from 'node:os';
-import { VERSION } from '../../src/version.ts';
+import { VERSION } from '../../src/version.js';
 import type { BenchReport } from './figures.ts';
 
 export function machine(): BenchReport['machine'] {
