@@ -72,7 +72,12 @@ export async function createUsersTable(options: {
   const { server, unique, rows, folder } = options;
   const { mdm, log } = databaseNames(unique, rows);
   const inDatabase = (database: string): string => withKeywords(server, { Database: database });
-  await seed({ connectionString: inDatabase, databases: { mdm, ess: mdm, log }, rows: { Users: rows } });
+  await seed({
+    connectionString: inDatabase,
+    databases: { mdm, ess: mdm, log },
+    rows: { Users: rows },
+    inKeyOrder: true,
+  });
   const env = {
     TAMHR_DEFAULT_CONNECTION: inDatabase(mdm),
     TAMHR_ESS_CONNECTION: inDatabase(mdm),

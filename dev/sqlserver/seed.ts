@@ -31,6 +31,11 @@ export interface SeedOptions {
   readonly databases?: DatabaseNames;
   /** Rows of each source; an entity that is left out gets none. A number holds for all five. */
   readonly rows: number | Partial<Record<SampleEntity, number>>;
+  /**
+   * Load them in the order of their keys, as SQL Server's clustered index holds them, whatever the order in which they came.
+   * The stand-in keeps rows as they come, so that reading many in key order jumps about.
+   */
+  readonly inKeyOrder?: boolean;
   /** Ledger rows that the old job wrote for the first so many users, the labels taken in turn. */
   readonly oldJob?: { readonly rows: number; readonly labels?: readonly string[] };
 }
@@ -45,7 +50,8 @@ export async function seed(options: SeedOptions): Promise<void> {
     await withClient(options.connectionString(databases[database]), async (client) => {
       for (const [entity, table] of entities.filter(([, one]) => one.database === database)) {
         await client.batch(createTableSql(table));
-        await loadSamples(client, entity, typeof rows === 'number' ? rows : (rows[entity] ?? 0));
+        const count = typeof rows === 'number' ? rows : (rows[entity] ?? 0);
+        await loadSamples(client, entity, options.inKeyOrder ? inKeyOrder(entity, count) : upTo(count));
       }
     });
   }
@@ -70,16 +76,29 @@ export async function createDatabases(
   });
 }
 
-/** Loads sample rows number `from` (0 if absent) to `from + count - 1` into an entity's existing table. */
-async function loadSamples(client: SqlClient, entity: SampleEntity, count: number, from = 0): Promise<void> {
+/** Loads the sample rows of these numbers into an entity's existing table. */
+async function loadSamples(client: SqlClient, entity: SampleEntity, numbers: Iterable<number>): Promise<void> {
   const { name, columns }: SampleTable = SAMPLE_TABLES[entity];
   function* rows(): Generator<unknown[]> {
-    for (let index = from; index < from + count; index++) {
+    for (const index of numbers) {
       const row = sampleRow(entity, index);
       yield columns.map((column) => loadable(row[column.name] ?? null, column));
     }
   }
-  if (count > 0) await client.bulkInsert(`dbo.${name}`, columns.map(bulkColumn), rows());
+  await client.bulkInsert(`dbo.${name}`, columns.map(bulkColumn), rows());
+}
+
+function* upTo(count: number): Generator<number> {
+  for (let index = 0; index < count; index++) yield index;
+}
+
+/**
+ * The server compares the last group of a uniqueidentifier first, and random ones differ there:
+ * https://learn.microsoft.com/sql/connect/ado-net/sql/compare-guid-uniqueidentifier-values
+ */
+function inKeyOrder(entity: SampleEntity, count: number): number[] {
+  const lastGroups = Array.from(upTo(count), (index) => String(sampleRow(entity, index).Id).slice(-12));
+  return [...lastGroups.keys()].sort((a, b) => ((lastGroups[a] as string) < (lastGroups[b] as string) ? -1 : 1));
 }
 
 async function withClient(connectionString: string, use: (client: SqlClient) => Promise<void>): Promise<void> {

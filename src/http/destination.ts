@@ -79,7 +79,7 @@ export function createDestination(config: Endpoint, { version, redact }: Destina
         signal: cut,
       });
       // While it connects, undici does not look at the signal; when connected, it drops what was cut.
-      response = await Promise.race([request, abortOf(cut)]);
+      response = await unlessAborted(request, cut);
     } catch (error) {
       return { error: redact(whyNoAnswer(error)), ...(!isWritten && { notSent: true }) };
     }
@@ -151,11 +151,19 @@ function failure(status: number, told: string): string {
   return told === '' ? line : `${line}: ${told}`;
 }
 
-/** Rejects when the signal aborts. */
-function abortOf(signal: AbortSignal): Promise<never> {
+/**
+ * What comes first: the answer, or that the signal aborts. The listener goes at once: by it a signal that waits for its timeout
+ * would keep the request with its body.
+ */
+async function unlessAborted<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>();
-  signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  return promise;
+  const listener = () => reject(signal.reason);
+  signal.addEventListener('abort', listener, { once: true });
+  try {
+    return await Promise.race([answer, promise]);
+  } finally {
+    signal.removeEventListener('abort', listener);
+  }
 }
 
 const compressed = promisify(gzip);

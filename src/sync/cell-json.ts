@@ -30,7 +30,7 @@ const TEXT: { readonly [Kind in ColumnKind]: (value: ValueOf[Kind]) => string } 
   decimal: exactNumber,
   float: String,
   boolean: String,
-  guid: (value) => value.toLowerCase(),
+  guid: (value) => value,
   text: (value) => value,
   binary: (value) => Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64'),
   date: (value) => value.toISOString().slice(0, 10),

@@ -1,6 +1,5 @@
 /** The diff: which rows of a page the ledger does not hold, which it does and as what, which collide with another key. */
 import { foldKey, LEDGER_KEY_LENGTH } from './key.ts';
-import type { KeySet } from './key-set.ts';
 import type { KeyedRow } from './pages.ts';
 import type { DeadLetter, Ledger, TrackedKey } from './ports.ts';
 
@@ -12,8 +11,8 @@ export interface DiffOptions {
   readonly held: ReadonlyMap<string, Uint8Array>;
   /** How many pending rows at most may be under way without being in the ledger. */
   readonly unsettled: number;
-  /** The keys that the ledger held when the run began, where it is asked for no more than these; their hashes are not known. */
-  readonly trackedKeys?: KeySet | undefined;
+  /** The ledger is known to hold none of the rows' keys, letter by letter. */
+  readonly areUntracked?: boolean;
 }
 
 /** A row that the ledger holds. */
@@ -33,18 +32,22 @@ export interface PageDiff {
   readonly held: KeyedRow[];
 }
 
+type Matches = ReadonlyMap<number, readonly TrackedKey[]>;
+
+const NO_MATCHES: Matches = new Map();
+
 /** A function for page after page, in the source's order. It rejects as `ledger.find` does. */
 export function createDiff(
   ledger: Pick<Ledger, 'find'>,
-  { textKey, held, unsettled, trackedKeys }: DiffOptions,
+  { textKey, held, unsettled, areUntracked = false }: DiffOptions,
 ): (page: readonly KeyedRow[]) => Promise<PageDiff> {
   /** Folded text keys of the pending rows that the ledger may not hold yet, oldest first. */
   const underWay = new Set<string>();
 
   /** What the ledger holds of these keys, by their places. */
-  async function find(keys: readonly string[]): Promise<ReadonlyMap<number, TrackedKey[]>> {
+  async function find(page: readonly KeyedRow[]): Promise<Matches> {
     const found = new Map<number, TrackedKey[]>();
-    for (const match of await ledger.find(keys)) {
+    for (const match of await ledger.find(page.map(({ key }) => key))) {
       const matches = found.get(match.index);
       if (matches) matches.push(match);
       else found.set(match.index, [match]);
@@ -52,23 +55,10 @@ export function createDiff(
     return found;
   }
 
-  /** Only the ledger's collation knows which texts are one key to it. */
-  async function findAmong(tracked: KeySet, keys: readonly string[]): Promise<ReadonlyMap<number, TrackedKey[]>> {
-    const found = new Map<number, TrackedKey[]>();
-    const others: number[] = [];
-    for (const [index, key] of keys.entries()) {
-      if (tracked.has(key)) found.set(index, [{ index, key }]);
-      else if (textKey) others.push(index);
-    }
-    if (others.length === 0) return found;
-    const matches = await find(others.map((index) => keys[index] as string));
-    for (const [place, match] of matches) found.set(others[place] as number, match);
-    return found;
-  }
-
   return async (page) => {
-    const keys = page.map(({ key }) => key);
-    const matchesOf = trackedKeys === undefined ? await find(keys) : await findAmong(trackedKeys, keys);
+    // Only the ledger's collation knows which texts are one key to it.
+    const mayMatch = page.length > 0 && (textKey || !areUntracked);
+    const matchesOf = mayMatch ? await find(page) : NO_MATCHES;
     const diff: PageDiff = { untracked: [], tracked: [], collisions: [], held: [] };
     const collides = (key: string, reason: string) => diff.collisions.push({ key, reason });
     for (const [index, keyed] of page.entries()) {

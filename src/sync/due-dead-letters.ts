@@ -40,7 +40,7 @@ export async function sendDueDeadLetters(options: DueOptions): Promise<void> {
     const found = new Set(rows.map(({ key }) => key));
     const gone = wanted.map(({ key }) => key).filter((key) => !found.has(key));
     await writes?.dropDeadLetters(await upsertsOf(ledger, gone));
-    if (rows.length > 0) await intake.take({ shape: 'row', rows });
+    if (rows.length > 0) await intake.take({ shape: 'row', rows, leftOut: 0 });
     keys = await ledger.dueDeadLetters(keys.at(-1), PAGE_KEYS);
   }
 

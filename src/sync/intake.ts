@@ -6,10 +6,10 @@ import type { DiffOptions, TrackedRow } from './diff.ts';
 import { createDiff } from './diff.ts';
 import type { Entity } from './entity.ts';
 import { sameHash } from './hash.ts';
-import { keyText } from './key.ts';
+import { keyReader } from './key.ts';
 import type { Mapped, PayloadMapper } from './map.ts';
 import type { Outbox } from './outbox.ts';
-import { type KeyedPage, type KeyedRow, keyCells } from './pages.ts';
+import type { KeyedPage, KeyedRow } from './pages.ts';
 import {
   type Column,
   DELETION_HASH,
@@ -59,7 +59,7 @@ export interface Intake {
   readonly untrackedPart: number;
   /** Whether a row was left out that an unresolved batch holds otherwise than it is now: it must be looked at again. */
   readonly leftHeld: boolean;
-  /** Takes a page. Where it stops in the middle, the rest of the page counts as left. */
+  /** Takes a page; what it has left out is tracked as it is. Where it stops in the middle, the rest of the page counts as left. */
   take(page: KeyedPage): Promise<void>;
 }
 
@@ -140,10 +140,11 @@ export function createIntake(options: IntakeOptions): Intake {
     },
     async take(page) {
       const { untracked, tracked, collisions, held } = await diff(page.rows);
-      untrackedPart = page.rows.length === 0 ? 0 : untracked.length / page.rows.length;
+      const read = page.rows.length + page.leftOut;
+      untrackedPart = read === 0 ? 0 : untracked.length / read;
       if (comparesRows) leftHeld ||= !areHeldAsTheyAre(held);
       const { changed, unchanged } = await changedOf(tracked);
-      tally.tracked += unchanged.length;
+      tally.tracked += unchanged.length + page.leftOut;
       // By keys alone nobody knows whether a row is as it was when it was sent last.
       if (options.areDue && comparesRows) await writes?.dropDeadLetters(unchanged);
 
@@ -152,13 +153,14 @@ export function createIntake(options: IntakeOptions): Intake {
       const pending = fresh.length === 0 ? changed : [...changed, ...fresh];
       const letters = await findDeadLetters(ledger, [...pending, ...collisions]);
       const unsendable: DeadLetter[] = collisions.filter(({ key }) => letters.get(key)?.state !== 'discarded');
-      for (const [index, row] of pending.entries()) {
+      for (let index = 0; index < pending.length; index++) {
+        const row = pending[index] as KeyedRow;
         if (options.stopCause() !== undefined) {
           tally.left += pending.length - index;
           break;
         }
         const { key } = row;
-        const letter = letters.get(key);
+        const letter = letters.size === 0 ? undefined : letters.get(key);
         // It is looked up by key later.
         if (letter?.state === 'due' && !options.areDue) continue;
         const isSuspect = letter !== undefined;
@@ -173,7 +175,8 @@ export function createIntake(options: IntakeOptions): Intake {
         }
         if (changedKeys.has(key)) tally.changed += 1;
         options.countTaken();
-        await outbox.put({ key, ...mapped }, isSuspect);
+        const isSent = outbox.put({ key, json: mapped.json, hash: mapped.hash }, isSuspect);
+        if (isSent !== undefined) await isSent;
       }
       await recordDeadLetters(unsendable, letters, options);
     },
@@ -191,8 +194,9 @@ export function keyed(
   keyIndexes: readonly number[],
 ): KeyedRow[] {
   const keyColumns = keyIndexes.map((index) => columns[index] as Column);
+  const keyOf = keyReader(keyColumns, keyIndexes);
   return found.flatMap(({ index, row }) => {
-    const key = keyText(keyCells(row, 'row', keyIndexes), keyColumns);
+    const key = keyOf(row);
     return key !== undefined && key === wanted[index]?.key ? [{ key, row }] : [];
   });
 }

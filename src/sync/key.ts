@@ -1,5 +1,5 @@
 /** Keys as the text that the ledger holds. */
-import { textOf } from './cell-json.ts';
+import { textOf, type Value } from './cell-json.ts';
 import type { Cell, Column, Row } from './ports.ts';
 
 /** Longest key text that the ledger's EntityId, nvarchar(255), takes, in UTF-16 units. */
@@ -13,13 +13,32 @@ export const LEDGER_KEY_LENGTH = 255;
  * `cells` and `columns` are the key's alone, in the key's order.
  */
 export function keyText(cells: Row, columns: readonly Column[]): string | undefined {
-  const texts: string[] = [];
-  for (const [index, column] of columns.entries()) {
-    const cell = cells[index] ?? null;
-    if (cell === null) return undefined;
-    texts.push(textOf(column.kind)(cell));
+  return keyReader(
+    columns,
+    columns.map((_, index) => index),
+  )(cells);
+}
+
+/** keyText of row after row, whose key's cells stand at these places, in the key's order. */
+export function keyReader(columns: readonly Column[], places: readonly number[]): (row: Row) => string | undefined {
+  const texts = columns.map(({ kind }) => textOf(kind));
+  const [text] = texts;
+  const [place] = places;
+  if (text !== undefined && place !== undefined && texts.length === 1) {
+    return (row) => {
+      const cell = row[place] ?? null;
+      return cell === null ? undefined : text(cell);
+    };
   }
-  return joinKey(texts);
+  return (row) => {
+    const parts: string[] = [];
+    for (let index = 0; index < texts.length; index++) {
+      const cell = row[places[index] as number] ?? null;
+      if (cell === null) return undefined;
+      parts.push((texts[index] as (value: Value) => string)(cell));
+    }
+    return joinKey(parts);
+  };
 }
 
 /** The text of a key whose columns have these texts, in the key's order. */

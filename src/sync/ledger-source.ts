@@ -1,8 +1,8 @@
 /** An entity's source as the ledger's commands read it: whole rows with their keys, mapped as the map is now. */
 import type { Entity } from './entity.ts';
-import { keyText, parseKey } from './key.ts';
+import { keyReader, keyText, parseKey } from './key.ts';
 import { compileMap, type Mapped, mapHash } from './map.ts';
-import { type KeyedRow, keyCells, readPages } from './pages.ts';
+import { type KeyedRow, readPages } from './pages.ts';
 import type { Column, ReadOnlyLedger, Row, Source } from './ports.ts';
 
 /** Rows of one read, and keys looked up at a time. */
@@ -38,8 +38,9 @@ export async function openLedgerSource(entity: Entity, source: Source): Promise<
   const keyColumns = keyIndexes.map((index) => columns[index] as Column);
   const sentAt = new Date();
 
+  const keyOf = keyReader(keyColumns, keyIndexes);
   const keyed = (row: Row): KeyedRow[] => {
-    const key = keyText(keyCells(row, 'row', keyIndexes), keyColumns);
+    const key = keyOf(row);
     return key === undefined ? [] : [{ key, row }];
   };
 

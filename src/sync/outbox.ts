@@ -3,7 +3,7 @@
  * own: among other rows, each bad one would have to be isolated again.
  */
 import { randomUUID } from 'node:crypto';
-import { type BatchLimits, type BatchRow, createBatchBuilder } from './batch-builder.ts';
+import { type BatchBuilder, type BatchLimits, type BatchRow, createBatchBuilder } from './batch-builder.ts';
 import type { BatchKind } from './isolation.ts';
 import type { Batch, Operation } from './ports.ts';
 
@@ -13,9 +13,18 @@ export interface Outbox {
   sentAt(isSuspect: boolean): Date;
   /** Whether a payload of this JSON can be in any batch. */
   fits(json: string): boolean;
-  put(row: BatchRow, isSuspect: boolean): Promise<void>;
+  /** Undefined where no batch is full with it: most rows have nothing to wait for. */
+  put(row: BatchRow, isSuspect: boolean): Promise<void> | undefined;
   /** Passes the batches on that are not full. */
   flush(): Promise<void>;
+}
+
+/** Batches of one kind. */
+interface Lane {
+  readonly kind: BatchKind;
+  readonly batches: BatchBuilder;
+  /** Of the batch that is being filled. */
+  sentAt: Date;
 }
 
 /** `send` gets the batches, one after the other. */
@@ -24,7 +33,7 @@ export function createOutbox(
   limits: BatchLimits,
   send: (batch: Batch, kind: BatchKind) => Promise<void>,
 ): Outbox {
-  const lane = (kind: BatchKind) => ({
+  const lane = (kind: BatchKind): Lane => ({
     kind,
     batches: createBatchBuilder(operation, limits, randomUUID),
     sentAt: new Date(),
@@ -32,6 +41,14 @@ export function createOutbox(
   const fresh = lane({});
   const suspects = lane({ suspects: true });
   const laneOf = (isSuspect: boolean) => (isSuspect ? suspects : fresh);
+  async function sendAll(into: Lane, full: readonly Batch[]): Promise<void> {
+    for (const batch of full) {
+      await send(batch, into.kind);
+      // Where bytes cut the batch, its successor holds a row already, and would keep the old time.
+      into.sentAt = new Date();
+    }
+  }
+
   return {
     sentAt(isSuspect) {
       const into = laneOf(isSuspect);
@@ -39,13 +56,10 @@ export function createOutbox(
       return into.sentAt;
     },
     fits: (json) => fresh.batches.fits(json),
-    async put(row, isSuspect) {
+    put(row, isSuspect) {
       const into = laneOf(isSuspect);
-      for (const full of into.batches.add(row)) {
-        await send(full, into.kind);
-        // Where bytes cut the batch, its successor holds a row already, and would keep the old time.
-        into.sentAt = new Date();
-      }
+      const full = into.batches.add(row);
+      return full.length === 0 ? undefined : sendAll(into, full);
     },
     async flush() {
       for (const { batches, kind } of [fresh, suspects]) {

@@ -7,7 +7,7 @@
  * equal none is lost where a page ends between them.
  */
 import { SyncError } from './errors.ts';
-import { keyText } from './key.ts';
+import { keyReader } from './key.ts';
 import type { Column, PageFilter, Row, RowShape, Source } from './ports.ts';
 
 /** What readPages needs to know of the entity. */
@@ -18,6 +18,8 @@ export interface PageOptions {
   readonly keyIndexes: readonly number[];
   /** What is read next, asked when the read of a page begins. */
   readonly next: () => { readonly shape: RowShape; readonly pageRows: number };
+  /** Whether the row of this key is of no interest: it is counted, and left out. */
+  readonly leavesOut?: ((key: string) => boolean) | undefined;
   /** Only rows that may have changed. */
   readonly since?: PageFilter['since'];
   /** Cancels the read under way. */
@@ -35,6 +37,8 @@ export interface KeyedRow {
 export interface KeyedPage {
   readonly shape: RowShape;
   readonly rows: readonly KeyedRow[];
+  /** How many more there were, of no interest. */
+  readonly leftOut: number;
 }
 
 /** The key's cells of a row of this shape, in the key's order. `keyIndexes`: the key's columns in a whole row. */
@@ -57,7 +61,7 @@ export async function* readPages(source: Source, options: PageOptions): AsyncGen
       next = page.isLast ? undefined : readPage(source, page, options, signal);
       // Its failure is met at the next await; until then it must not count as unhandled.
       next?.catch(() => {});
-      if (page.rows.length > 0) yield page;
+      if (page.rows.length + page.leftOut > 0) yield page;
     }
   } finally {
     stopped.abort();
@@ -65,10 +69,11 @@ export async function* readPages(source: Source, options: PageOptions): AsyncGen
   }
 }
 
-/** `rows`: those that were not in the page before. */
+/** `rows` and `leftOut` are without those that were in the page before. */
 interface Page extends KeyedPage {
-  /** The keys of all that was read. */
-  readonly keys: ReadonlySet<string>;
+  /** Of all that was read. */
+  readonly last: KeyedRow | undefined;
+  readonly repeats: Repeats;
   readonly isLast: boolean;
 }
 
@@ -78,34 +83,82 @@ async function readPage(
   options: PageOptions,
   signal: AbortSignal,
 ): Promise<Page> {
-  const { entity, keyIndexes, since } = options;
+  const { entity, keyIndexes, since, leavesOut } = options;
   const { shape, pageRows } = options.next();
   const keyColumns = keyIndexes.map((index) => options.columns[index] as Column);
-  const last = before?.rows.at(-1);
-  const lastCells = last && before && keyCells(last.row, before.shape, keyIndexes);
-  const limit = last === undefined ? pageRows : pageRows + 1;
-  const read = await source.page(lastCells, limit, signal, { shape, ...(since && { since }) });
+  let near = before?.last;
+  let nearCells = before && near && keyCells(near.row, before.shape, keyIndexes);
+  const limit = near === undefined ? pageRows : pageRows + 1;
+  const read = await source.page(nearCells, limit, signal, { shape, ...(since && { since }) });
 
-  const keys = new Set<string>();
+  const keyOf = keyReader(keyColumns, shape === 'key' ? keyColumns.map((_, index) => index) : keyIndexes);
+  const hasKnownOrder = keyColumns.some(({ kind }) => kind !== 'text' && kind !== 'guid');
+  const hasText = keyColumns.some(({ kind }) => kind === 'text');
+  const repeats = hasText ? repeatsOfTexts(before?.repeats) : repeatsInOrder(near?.key);
   const rows: KeyedRow[] = [];
-  let nearCells = lastCells;
+  let leftOut = 0;
+  let last: Row | undefined;
+  let lastKey = near?.key;
   for (const row of read) {
-    const near = rows.at(-1) ?? last;
-    const cells = keyCells(row, shape, keyIndexes);
-    const key = keyText(cells, keyColumns);
-    if (key === undefined) throw invalidKey(entity, keyColumns, 'is NULL in a row', near);
-    if (keys.has(key)) throw invalidKey(entity, keyColumns, 'repeats', near);
-    keys.add(key);
-    if (before?.keys.has(key)) continue;
-    if (nearCells && falls(nearCells, cells, keyColumns)) throw invalidKey(entity, keyColumns, 'falls', near);
-    nearCells = cells;
-    rows.push({ key, row });
+    const key = keyOf(row);
+    if (key === undefined) throw invalidKey(entity, keyColumns, 'is NULL in a row', lastKey);
+    const place = repeats.see(key);
+    if (place === 'twice') throw invalidKey(entity, keyColumns, 'repeats', lastKey);
+    if (place === 'pageBefore') continue;
+    if (hasKnownOrder) {
+      const cells = keyCells(row, shape, keyIndexes);
+      if (nearCells && falls(nearCells, cells, keyColumns)) throw invalidKey(entity, keyColumns, 'falls', lastKey);
+      nearCells = cells;
+    }
+    last = row;
+    lastKey = key;
+    if (leavesOut?.(key)) leftOut += 1;
+    else rows.push({ key, row });
   }
+  if (last !== undefined) near = { key: lastKey as string, row: last };
   const isLast = read.length < limit;
-  if (!isLast && rows.length === 0) {
-    throw invalidKey(entity, keyColumns, `has more than ${pageRows} values that the server holds equal`, last);
+  if (!isLast && last === undefined) {
+    throw invalidKey(entity, keyColumns, `has more than ${pageRows} values that the server holds equal`, lastKey);
   }
-  return { shape, rows, keys, isLast };
+  return { shape, rows, leftOut, last: near, repeats, isLast };
+}
+
+/** Tells where a key was seen before. */
+interface Repeats {
+  see(key: string): 'first' | 'pageBefore' | 'twice';
+  /** Whether this page had it. */
+  has(key: string): boolean;
+}
+
+/** Texts that the server holds equal come in any order. */
+function repeatsOfTexts(before: Repeats | undefined): Repeats {
+  const keys = new Set<string>();
+  return {
+    see(key) {
+      if (keys.has(key)) return 'twice';
+      keys.add(key);
+      return before?.has(key) ? 'pageBefore' : 'first';
+    },
+    has: (key) => keys.has(key),
+  };
+}
+
+/** Of all other keys equal ones stand beside each other; `last` is that with which the page begins. */
+function repeatsInOrder(last: string | undefined): Repeats {
+  let isAhead = last !== undefined;
+  return {
+    see(key) {
+      if (key !== last) {
+        last = key;
+        isAhead = false;
+        return 'first';
+      }
+      const place = isAhead ? 'pageBefore' : 'twice';
+      isAhead = false;
+      return place;
+    },
+    has: (key) => key === last,
+  };
 }
 
 /** Whether `b` comes before `a`, as far as that can be told here: the order of text and GUIDs is the server's alone. */
@@ -121,9 +174,9 @@ function falls(a: Row, b: Row, columns: readonly Column[]): boolean {
   return false;
 }
 
-function invalidKey(entity: string, key: readonly Column[], what: string, near: KeyedRow | undefined): SyncError {
+function invalidKey(entity: string, key: readonly Column[], what: string, near: string | undefined): SyncError {
   const names = key.map((column) => column.name).join(', ');
-  const place = near === undefined ? 'on its first page' : `after ${near.key}`;
+  const place = near === undefined ? 'on its first page' : `after ${near}`;
   return new SyncError(
     'SOURCE_KEY_INVALID',
     `${entity}: the key (${names}) ${what} ${place}; reading on would lose rows.`,

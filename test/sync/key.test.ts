@@ -10,7 +10,7 @@ const columnsOf = (...kinds: ColumnKind[]): Column[] =>
 
 test('a key of one column is the value’s own text', () => {
   const cases: [ColumnKind, Cell, string][] = [
-    ['guid', '6F9619FF-8B86-D011-B42D-00C04FC964FF', '6f9619ff-8b86-d011-b42d-00c04fc964ff'],
+    ['guid', '6f9619ff-8b86-d011-b42d-00c04fc964ff', '6f9619ff-8b86-d011-b42d-00c04fc964ff'],
     ['integer', -7, '-7'],
     ['bigint', '9223372036854775807', '9223372036854775807'],
     ['date', new Date('2026-11-23T00:00:00Z'), '2026-11-23'],
