@@ -3,9 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Config } from '../config/config.ts';
+import { growYoungSpace, keepHeapSmall } from '../heap.ts';
 import type { Entity } from '../sync/entity.ts';
 import { columnsOf } from '../sync/map.ts';
-import type { RunSummary } from '../sync/ports.ts';
+import type { RunObserver, RunSummary } from '../sync/ports.ts';
 import { VERSION } from '../version.js';
 import type { CommandContext } from './context.ts';
 import { entityOption, selectEntities } from './entities.ts';
@@ -63,6 +64,7 @@ export async function runConfigured(
   openOutput: () => Promise<RunOutput>,
 ): Promise<RunSummary> {
   const entities = selectEntities(config, request.entity).map((entity) => overridden(entity, request));
+  keepHeapSmall();
   const { run } = await import('../sync/run.ts');
   const { createEntityDestination } = await import('../http/entity-destination.ts');
   const { openSqlServer } = await import('../sqlserver/open.ts');
@@ -98,7 +100,7 @@ export async function runConfigured(
         logDatabase: server.logDatabase,
         source: (entity) => server.source(entity, entity.source.columns ?? columnsOf(entity.map)),
         destination: (entity) => createEntityDestination(entity, { version: VERSION, redact: redactor.redact }),
-        observer: notices?.watching(observer) ?? observer,
+        observer: whenLoaded(notices?.watching(observer) ?? observer, growYoungSpace),
       },
       {
         ...until,
@@ -124,6 +126,17 @@ export async function runConfigured(
     signals.dispose();
     await close();
   }
+}
+
+/** The same observer; `act` comes before the first rows are read, when the drivers are loaded. */
+function whenLoaded(observer: RunObserver, act: () => void): RunObserver {
+  return {
+    ...observer,
+    comparing(...comparison) {
+      act();
+      observer.comparing?.(...comparison);
+    },
+  };
 }
 
 function overridden(entity: Entity, { batchSize, maxDeletePercent }: SelectionOptions): Entity {

@@ -36,6 +36,14 @@ export function insertBatch(batch: Batch, stored: StoredBatch, owner: Owner, pla
   };
 }
 
+/** Removes it, unless it was ended. */
+export function deleteBatch(batch: Batch): Statement {
+  return {
+    sql: "DELETE FROM dbo.TB_R_SYNC_BATCH WHERE BatchId = @batch AND State = N'sending'",
+    parameters: { batch: guid(batch.id) },
+  };
+}
+
 /** Gives it the outcome's state, and clears body and keys; changes no row where it was ended before. */
 export function endBatch(batch: Batch, outcome: Outcome, run: Parameter): Statement {
   return {

@@ -9,7 +9,7 @@ import { bufferOf, datetime2, guid, nvarchar, type Parameters, type Statement } 
 import type { Repeat } from './repeat.ts';
 import type { Session } from './session.ts';
 import { fill } from './temporary-table.ts';
-import { ENTITY_TYPE_LENGTH, EXACT, hashRows, KEYS, labelParameters, placeholders } from './tracking.ts';
+import { ENTITY_TYPE_LENGTH, EXACT, hashRows, KEY_COLUMNS, KEYS, labelParameters, placeholders } from './tracking.ts';
 import { addUntracked, replaceHashes } from './tracking-changes.ts';
 
 const TRACKING: KeyedTable = { table: 'dbo.TB_R_SYNC_TRACKING', key: 'Id' };
@@ -51,11 +51,11 @@ export function createLedgerChanges(session: Session, entity: EntityIdentity, re
     },
     async rehash(rows) {
       if (rows.length === 0) return 0;
-      await fill(session, KEYS, hashRows(rows));
+      await fill(session, KEYS, hashRows(rows), KEY_COLUMNS.hashes);
       return transaction(() => execute(replaceHashes(labels)));
     },
     async forget({ keys, since }) {
-      if (keys !== undefined) await fill(session, KEYS, keyRows(keys));
+      if (keys !== undefined) await fill(session, KEYS, keyRows(keys), KEY_COLUMNS.keys);
       const anyDeadLetters = await hasDeadLetters(session, entityType);
       return deleteListed(session, repeat, {
         from: TRACKING,

@@ -9,7 +9,7 @@ import { randomUUID } from 'node:crypto';
 import { SyncError } from '../sync/errors.ts';
 import type { Batch, Cell, DeadLetter, EntityIdentity, Ledger, Outcome } from '../sync/ports.ts';
 import { type LogColumns, logOutcome, readLogColumns } from './activity-log.ts';
-import { endBatch, insertBatch, readUnresolved, recordUnknown, unresolvedIds } from './batches.ts';
+import { deleteBatch, endBatch, insertBatch, readUnresolved, recordUnknown, unresolvedIds } from './batches.ts';
 import { removeWatermark, writeComparison } from './comparison.ts';
 import {
   countKnownLetters,
@@ -28,7 +28,7 @@ import type { Session } from './session.ts';
 import { ERROR_NUMBERS, errorNumber, errorText, isDuplicateKey, isPermissionError } from './statement-error.ts';
 import { packBatch } from './stored-batch.ts';
 import { fill } from './temporary-table.ts';
-import { ENTITY_TYPE_LENGTH, hashRows, KEYS, labelParameters } from './tracking.ts';
+import { ENTITY_TYPE_LENGTH, hashRows, KEY_COLUMNS, KEYS, labelParameters } from './tracking.ts';
 import { addAll, giveMissingHashes, track, untrack } from './tracking-changes.ts';
 import { isTransient } from './transient.ts';
 
@@ -129,6 +129,10 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
       });
     },
 
+    async withdraw(batch) {
+      await pool.repeating((session) => write(session, deleteBatch(batch)));
+    },
+
     async settle(batch, outcome, letters) {
       const accepted = outcome.state === 'accepted';
       const isDeletion = batch.operation === 'delete';
@@ -139,7 +143,7 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
         // What the first try found: after it the letters may be there.
         newLetters ??= announced;
         const anyDeadLetters = accepted && (await any.ask(session));
-        if (accepted) await fill(session, KEYS, keyRows(batch, letters, anyDeadLetters));
+        if (accepted) await fillKeys(session, batch, letters, anyDeadLetters);
         const logged = await log(session, batch, outcome, letters.length);
         const settled = (tracked: Statement | false) => {
           const changes = [
@@ -205,7 +209,7 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
     async takeHashes(rows) {
       if (rows.length === 0) return;
       await pool.repeating(async (session) => {
-        await fill(session, KEYS, hashRows(rows));
+        await fill(session, KEYS, hashRows(rows), KEY_COLUMNS.hashes);
         await write(session, giveMissingHashes(labels));
       });
     },
@@ -232,7 +236,7 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
           throw writeError(error, table, entity, pool.settings.name);
         });
       await pool.repeating(async (session) => {
-        await into('dbo.TB_R_SYNC_TRACKING', fill(session, KEYS, keyRows(batch, [], true)));
+        await into('dbo.TB_R_SYNC_TRACKING', fillKeys(session, batch, [], true));
         await loadLetters(session, [{ key: randomUUID(), reason: 'rehearsed' }]);
         const logged = await into('dbo.TB_R_Log', log(session, batch, outcome));
         const execute = (table: string, { sql, parameters }: Statement) => into(table, session.query(sql, parameters));
@@ -305,20 +309,21 @@ function hasOthers({ keys }: Batch, letters: readonly DeadLetter[]): boolean {
   return keys.some((key) => !refused.has(key));
 }
 
-/** #tamhr_keys of a batch's keys but for those of `letters`. */
-function keyRows({ keys, hashes }: Batch, letters: readonly DeadLetter[], withKeyHash: boolean): Cell[][] {
+/** Carries a batch's keys and hashes, but for those of `letters`, to #tamhr_keys. */
+async function fillKeys(
+  session: Session,
+  { keys, hashes }: Batch,
+  letters: readonly DeadLetter[],
+  withKeyHash: boolean,
+): Promise<void> {
   const rowHashes = bufferOf(hashes);
   const refused = new Set(letters.map(({ key }) => key));
-  return keys.flatMap((key, index) =>
-    refused.has(key)
-      ? []
-      : [
-          [
-            index,
-            key,
-            rowHashes.subarray(index * HASH_LENGTH, (index + 1) * HASH_LENGTH),
-            ...(withKeyHash ? [keyHash(key)] : []),
-          ],
-        ],
-  );
+  function* rows(): Generator<Cell[]> {
+    for (const [index, key] of keys.entries()) {
+      if (refused.has(key)) continue;
+      const row = [index, key, rowHashes.subarray(index * HASH_LENGTH, (index + 1) * HASH_LENGTH)];
+      yield withKeyHash ? [...row, keyHash(key)] : row;
+    }
+  }
+  await fill(session, KEYS, rows(), withKeyHash ? KEY_COLUMNS.keyHashes : KEY_COLUMNS.hashes);
 }

@@ -56,7 +56,8 @@ export interface Session {
   query(sql: string, parameters?: Parameters, signal?: AbortSignal, take?: (row: Row) => void): Promise<Result>;
   /** A batch without parameters, as DDL and temporary tables need it: what sp_executesql creates ends with it. */
   batch(sql: string): Promise<Result>;
-  bulkInsert(table: string, columns: readonly BulkColumn[], rows: readonly (readonly Cell[])[]): Promise<void>;
+  /** The rows are asked for one by one, while they are sent. */
+  bulkInsert(table: string, columns: readonly BulkColumn[], rows: Iterable<readonly Cell[]>): Promise<void>;
   /**
    * Commits when `work` resolves, rolls back when it rejects. Where begin, commit or rollback fail the connection is thrown
    * away, which rolls back on the server.
@@ -172,13 +173,13 @@ export function createSession(driver: Driver, connection: Connection, requestTim
       run((request) => connection.execSql(request), sql, parameters, signal, take),
     batch: (sql) => run((request) => connection.execSqlBatch(request), sql, {}),
     async bulkInsert(table, columns, rows) {
-      if (rows.length === 0) return;
+      if (Array.isArray(rows) && rows.length === 0) return;
       await called((callback) => {
         const load = connection.newBulkLoad(table, {}, callback);
         for (const { name, type, length, nullable } of columns) {
           load.addColumn(name, driver.TYPES[type], { nullable, ...(length !== undefined && { length }) });
         }
-        connection.execBulkLoad(load, rows as unknown[][]);
+        connection.execBulkLoad(load, rows as Iterable<unknown[]>);
       });
     },
     async transaction(work) {

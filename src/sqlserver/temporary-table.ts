@@ -15,10 +15,15 @@ export interface TemporaryTable {
 const created = new WeakMap<Session, Set<string>>();
 
 /**
- * Makes the table hold exactly `rows` (cells in the order of its columns; where all lack the last ones, these are NULL). Not in a transaction: a rollback would drop the
- * table.
+ * Makes the table hold exactly `rows` (cells in the order of `columns`, which are the table's first ones; the others are NULL).
+ * Not in a transaction: a rollback would drop the table.
  */
-export async function fill(session: Session, table: TemporaryTable, rows: readonly (readonly Cell[])[]): Promise<void> {
+export async function fill(
+  session: Session,
+  table: TemporaryTable,
+  rows: Iterable<readonly Cell[]>,
+  columns = table.columns.length,
+): Promise<void> {
   const known = created.get(session) ?? new Set();
   if (known.has(table.name)) {
     await session.batch(`TRUNCATE TABLE ${table.name}`);
@@ -26,7 +31,7 @@ export async function fill(session: Session, table: TemporaryTable, rows: readon
     await session.batch(table.definition ?? definitionOf(table));
     created.set(session, known.add(table.name));
   }
-  await session.bulkInsert(table.name, table.columns.slice(0, rows[0]?.length), rows);
+  await session.bulkInsert(table.name, table.columns.slice(0, columns), rows);
 }
 
 /** tempdb may have another collation than the database whose columns the table is joined with. */

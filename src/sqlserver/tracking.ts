@@ -31,7 +31,10 @@ export const KEYS: TemporaryTable = {
   ],
 };
 
-/** KEYS of these rows. */
+/** How many of the columns of KEYS a use of it needs. */
+export const KEY_COLUMNS = { keys: 2, hashes: 3, keyHashes: 4 } as const;
+
+/** KEYS of these rows, with their hashes. */
 export function hashRows(rows: readonly Required<LedgerRow>[]): Cell[][] {
   return rows.map(({ key, hash }, index) => [index, key, bufferOf(hash)]);
 }
@@ -93,7 +96,7 @@ export function createTracking(
       return pool.repeating(async (session) => {
         hashColumn ??= await findHashColumn(session, connectionName);
         const hash = hashColumn;
-        await fill(session, KEYS, rows);
+        await fill(session, KEYS, rows, KEY_COLUMNS.keys);
         // The hint keeps the server from reading a whole label where a few thousand seeks will do.
         const selects = Object.keys(labels).map(
           (label) => `SELECT k.Ord, t.EntityId, ${hash}

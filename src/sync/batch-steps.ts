@@ -55,6 +55,8 @@ export interface BatchSteps {
   fail(failure: unknown): void;
   warn(message: string): void;
   number(batch: Batch): Numbered;
+  /** Whether something new may be started. */
+  mayBegin(): boolean;
   /** Waits for the turn of a request of so many rows; false where nothing new is started any more. */
   begin(rows: number): Promise<boolean>;
   /** Why what is reserved is not sent, as a note. */
@@ -129,9 +131,13 @@ export function createBatchSteps(
       lastNumber += 1;
       return { batch, number: lastNumber };
     },
+    mayBegin() {
+      const isGoing = failure === undefined && stoppedBy() === undefined;
+      leftSome ||= !isGoing;
+      return isGoing;
+    },
     async begin(rows) {
-      const mayBegin = () => failure === undefined && stoppedBy() === undefined;
-      const begins = mayBegin() && (await pacer.turn(rows, stop)) && mayBegin();
+      const begins = this.mayBegin() && (await pacer.turn(rows, stop)) && this.mayBegin();
       leftSome ||= !begins;
       return begins;
     },

@@ -16,6 +16,7 @@
  *   outcome      how a batch's delivery ended in this run
  *   tracking     TB_R_SYNC_TRACKING, the ledger of keys that the destination has accepted
  *   reserve      to store a batch before its first byte is sent
+ *   withdraw     to take a reserved batch back that was never sent
  *   settle       to store its outcome, and the ledger rows with it, in one transaction
  *   unresolved   reserved and not settled: its outcome is unknown, or a run was cut off
  *   replay       to send an unresolved batch again: the same bytes under the same Idempotency-Key
@@ -302,6 +303,8 @@ export interface Ledger {
   unresolved(): AsyncIterable<UnresolvedBatch>;
   /** Stores the batch in state `sending`; committed when it returns. */
   reserve(batch: Batch): Promise<void>;
+  /** Takes a reserved batch back of which no byte was sent: its rows are pending again. */
+  withdraw(batch: Batch): Promise<void>;
   /**
    * Ends an accepted or refused batch in one transaction: its state; where accepted the ledger rows of all keys that are
    * no `letters` (and the end of their own dead letters), written, or of a deletion removed under every label; the

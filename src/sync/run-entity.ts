@@ -7,7 +7,7 @@
  *             batch holds, and dead letters as they were refused (intake.ts)
  *     map     row → payload; a row that cannot be mapped is a dead letter, its neighbours go on
  *     batch   batchSize payloads, carried over page borders (outbox.ts)
- *     for each full batch, at most `concurrency` at a time (sender.ts)
+ *     for each full batch; one is reserved and one is settled while `concurrency` are delivered (sender.ts)
  *       reserve   store the batch, committed before its first byte is sent
  *       deliver   attempts with backoff, all with the same key (delivery.ts; what an answer means: verdict.ts)
  *       settle    accepted: ledger rows; refused: isolate its bad rows, or none; the TB_R_Log row; one transaction
@@ -52,17 +52,17 @@ import type {
 import { createSender, type Sender } from './sender.ts';
 import { countPending, type Tally } from './tally.ts';
 
-/** Rows of one read at most. Two pages and `concurrency` + 2 batches are what a run holds in memory, and the ledger's keys. */
+/** Rows of one read at most. Two pages and `concurrency` + 3 batches are what a run holds in memory, and the ledger's keys. */
 const PAGE_ROWS = 5000;
 
-/** The same where only keys are read. */
-const KEY_PAGE_ROWS = 20_000;
+/**
+ * The same where whole rows are read and the ledger need not be asked about them: what lives no longer than a moment costs the
+ * garbage collector next to nothing.
+ */
+const UNASKED_PAGE_ROWS = 1000;
 
 /** A ledger with more rows is asked for each page's keys; up to here its keys are held in memory, 20 bytes each. */
 const MAX_KEYS = 4_000_000;
-
-/** Rows of one read at least: small batches tell of wide rows, but each read costs a round trip. */
-const SMALLEST_PAGE_ROWS = 500;
 
 /** Where more of a page's rows are to be sent, the next pages are read whole: to look so many up would cost more. */
 const MAX_LOOKUP_PART = 0.25;
@@ -247,7 +247,7 @@ async function sendPending(
         // Due dead letters may be of rows that are tracked.
         areUntracked: !areDue && trackedKeys !== undefined,
         // So many rows at most are in batches that the ledger does not hold yet.
-        unsettled: (entity.destination.concurrency + 3) * entity.destination.batchSize,
+        unsettled: (entity.destination.concurrency + 4) * entity.destination.batchSize,
       },
     });
 
@@ -260,7 +260,7 @@ async function sendPending(
     keyIndexes,
     next() {
       const shape = readsKeysOnly() ? 'key' : 'row';
-      return { shape, pageRows: options.pageRows ?? pageRowsFor(entity, shape) };
+      return { shape, pageRows: options.pageRows ?? (shape === 'row' && trackedKeys ? UNASKED_PAGE_ROWS : PAGE_ROWS) };
     },
     leavesOut: trackedKeys?.has,
     ...(comparison.since && { since: comparison.since }),
@@ -301,11 +301,6 @@ async function sendPending(
     await writes?.ledger.rememberComparison({ ...withoutWatermark(known), sourceHash: current });
     return current;
   }
-}
-
-function pageRowsFor({ destination }: Entity, shape: RowShape): number {
-  if (shape === 'key') return KEY_PAGE_ROWS;
-  return Math.min(PAGE_ROWS, Math.max(SMALLEST_PAGE_ROWS, destination.batchSize * 2));
 }
 
 /** The keys that the ledger holds, where keys alone are compared and it is not too large; undefined where it is to be asked. */

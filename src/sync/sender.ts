@@ -1,6 +1,7 @@
 /**
- * Sends one entity's batches: reserve and deliver, `concurrency` at a time, then settle, while the next one is on its way: at
- * most `concurrency` + 1 batches have been sent without being settled. What becomes of a batch that is not accepted:
+ * Sends one entity's batches, in three steps that overlap: while `concurrency` of them are delivered, the one before is
+ * settled, and the next one is reserved. At most `concurrency` + 1 have been sent without being settled. What becomes of a
+ * batch that is not accepted:
  *
  *   refused for its rows   taken apart (isolation.ts): bad rows become dead letters, what is good in it goes through
  *   refused for its size   the same, and later batches are smaller
@@ -16,7 +17,7 @@ import type { Delivery } from './delivery.ts';
 import type { Entity } from './entity.ts';
 import { hashAt } from './hash.ts';
 import { type BatchKind, createIsolation, letterOf, reasonForAll } from './isolation.ts';
-import type { Attempt, Batch, Doubt, Outcome, StopCause, UnresolvedBatch } from './ports.ts';
+import type { Attempt, Batch, DeadLetter, Doubt, Outcome, StopCause, UnresolvedBatch } from './ports.ts';
 import { refusalError } from './refusal.ts';
 import { countPending, type Tally } from './tally.ts';
 import { isAlreadyGone } from './verdict.ts';
@@ -87,6 +88,7 @@ export function createSender(
   const sizeToKeep = options.tryBatchSize ? Number.POSITIVE_INFINITY : maxBatchRows;
   const isolation = createIsolation(entity, ledger, steps, breaker, finish, sizeToKeep);
   const requests = pLimit(config.concurrency);
+  const unsettled = pLimit(config.concurrency + 1);
   const inFlight = new Set<Promise<void>>();
   const held = new Map<string, Uint8Array>();
   let alreadyGone = 0;
@@ -123,18 +125,23 @@ export function createSender(
 
   async function accept(sent: Numbered, attempts: readonly Attempt[], { suspects }: BatchKind): Promise<void> {
     const { batch } = sent;
-    const last = attempts.at(-1);
-    if (last !== undefined && isAlreadyGone(batch, last)) alreadyGone += 1;
-    const rejected = last?.rejected ?? [];
+    const rejected = attempts.at(-1)?.rejected ?? [];
     const reason = reasonForAll(
       batch,
       rejected.map((row) => row.reason),
     );
     if (reason !== undefined && !suspects) return isolation.refuseAll(sent, attempts, reason);
+    breaker.passed();
     const letters = rejected.map((row) => letterOf(batch, row.index, row.reason, row.httpStatus));
+    await record({ sent, attempts }, letters);
+  }
+
+  async function record({ sent, attempts }: Accepted, letters: readonly DeadLetter[]): Promise<void> {
+    const { batch } = sent;
+    const last = attempts.at(-1);
+    if (last !== undefined && isAlreadyGone(batch, last)) alreadyGone += 1;
     await steps.settle(sent, { state: 'accepted', attempts }, letters);
     for (const key of batch.keys) held.delete(key);
-    breaker.passed();
     if (batch.operation === 'delete' || batch.keys.length <= rememberedRows) return;
     // The destination takes more than it did.
     rememberedRows = Number.POSITIVE_INFINITY;
@@ -152,27 +159,39 @@ export function createSender(
   }
 
   async function sendFresh(batch: Batch, kind: BatchKind): Promise<void> {
-    const accepted = await requests(() => reserveAndDeliver(batch, kind));
-    if (accepted !== undefined) await accept(accepted.sent, accepted.attempts, kind);
+    if (!steps.mayBegin()) return leave(batch);
+    await ledger.reserve(batch).catch((error) => {
+      leave(batch);
+      throw error;
+    });
+    await unsettled(async () => {
+      const accepted = await requests(() => deliverFresh(batch, kind));
+      if (accepted !== undefined) await record(accepted, []);
+    });
   }
 
   /** Returns what is accepted and not settled yet; everything else has its end. */
-  async function reserveAndDeliver(batch: Batch, kind: BatchKind): Promise<Accepted | undefined> {
-    const rows = batch.keys.length;
-    if (!(await steps.begin(rows))) {
-      tally.left += rows;
+  async function deliverFresh(batch: Batch, kind: BatchKind): Promise<Accepted | undefined> {
+    if (!(await steps.begin(batch.keys.length))) {
+      // Where it stays, the next run sends it as one whose outcome is unknown.
+      await ledger.withdraw(batch).finally(() => leave(batch));
       return undefined;
     }
-    await ledger.reserve(batch).catch((error) => {
-      tally.left += rows;
-      throw error;
-    });
     countPending(tally, batch);
     const sent = steps.number(batch);
     const delivery = await steps.deliver(sent, { ambiguous: false });
-    if (delivery.verdict === 'accepted') return { sent, attempts: delivery.attempts };
+    const { attempts, verdict } = delivery;
+    // Rows that it reports may stop the entity: the next request waits for what comes of them.
+    if (verdict === 'accepted' && attempts.at(-1)?.rejected === undefined) {
+      breaker.passed();
+      return { sent, attempts };
+    }
     await finish(sent, delivery, kind);
     return undefined;
+  }
+
+  function leave({ keys }: Batch): void {
+    tally.left += keys.length;
   }
 
   /** A deletion that was reserved when `deleted` was of another form, or there at all. */
@@ -307,8 +326,8 @@ export function createSender(
       }
     },
     async send(batch, kind) {
-      // One more than are delivered at a time: it is settled meanwhile, or waits for its turn.
-      while (inFlight.size > config.concurrency) await Promise.race(inFlight);
+      // With this one: those that are delivered, one that is settled, one that is reserved.
+      while (inFlight.size >= config.concurrency + 2) await Promise.race(inFlight);
       if (steps.failure !== undefined) throw steps.failure;
       const task = sendFresh(batch, kind)
         .catch(steps.fail)

@@ -222,6 +222,10 @@ export class MemoryLedger implements Ledger {
   async reserve(batch: Batch) {
     this.leave(batch);
   }
+  async withdraw(batch: Batch) {
+    this.#sending(batch);
+    this.batches.delete(batch.id);
+  }
   /** A batch as a run that was killed leaves it. */
   leave(batch: Batch, doubt: Doubt = { refusedRuns: 0, serverErrorRuns: 0 }, createdAt = new Date()) {
     if (this.batches.has(batch.id)) throw new Error('reserved twice');
