@@ -9,7 +9,7 @@ import { type BenchReport, type Measured, type Trial, WORK_NAMES, type WorkName 
 import { machine, versions } from './machine.ts';
 import { type Command, type Figures, measured, medians, timed } from './measure.ts';
 import type { BenchOptions } from './options.ts';
-import { type BenchServer, type CountingReceiver, startReceiverProcess, startServerProcess } from './processes.ts';
+import { type BenchServers, type CountingReceiver, startReceiverProcess, startServerProcesses } from './processes.ts';
 import { ratios } from './ratios.ts';
 import { createUsersTable, dropUsersTables, type UsersTable } from './tables.ts';
 import { BATCH_SIZE } from './work/environment.ts';
@@ -31,7 +31,7 @@ type TidyUp = (() => Promise<unknown>)[];
 interface Bench {
   readonly options: BenchOptions;
   readonly built: Built;
-  readonly server: BenchServer;
+  readonly servers: BenchServers;
   readonly receiver: CountingReceiver;
   /** Working directories of the product by its concurrency. */
   readonly jobs: Setting['jobs'];
@@ -56,7 +56,7 @@ export async function bench(options: BenchOptions, tell: Bench['tell'], signal: 
       measuredAt: new Date().toISOString(),
       ...versions(),
       machine: machine(),
-      server: await serverVersion(setUp.server),
+      server: await serverVersion(setUp.servers),
       rows: options.rows,
       repeats: options.repeats,
       batchSize: BATCH_SIZE,
@@ -79,12 +79,12 @@ async function start(options: BenchOptions, tell: Bench['tell'], signal: AbortSi
   const jobs = { 1: await built.job(1), 4: await built.job(4) };
   const receiver = await startReceiverProcess();
   tidyUp.push(() => receiver.stop());
-  const server = options.server === undefined ? await startServerProcess() : givenServer(options.server);
-  tidyUp.push(() => server.stop());
+  const servers = options.server === undefined ? await startServerProcesses() : givenServer(options.server);
+  tidyUp.push(() => servers.stop());
 
   const sizes = new Set([...options.only].flatMap((name) => sizesOf(name, options.rows)));
   const unique = randomBytes(4).toString('hex');
-  tidyUp.push(() => dropUsersTables(server.connectionString, unique, sizes));
+  tidyUp.push(() => dropUsersTables(servers, unique, sizes));
   const migrate = async (env: Command['env']): Promise<void> => {
     await timed({ args: [built.product, 'migrate'], cwd: jobs[1], env: { ...env, ...NO_RECEIVER } }, signal);
   };
@@ -92,18 +92,18 @@ async function start(options: BenchOptions, tell: Bench['tell'], signal: AbortSi
   for (const rows of [...sizes].toSorted((a, b) => b - a)) {
     signal.throwIfAborted();
     tell(`filling a table with ${rows} rows`);
-    const table = await createUsersTable({ server: server.connectionString, unique, rows, folder, migrate });
+    const table = await createUsersTable({ servers, unique, rows, folder, migrate });
     tables.set(rows, table);
     tidyUp.push(() => table.close());
   }
-  return { options, built, server, receiver, jobs, tables, tell, signal };
+  return { options, built, servers, receiver, jobs, tables, tell, signal };
 }
 
 /** For a command that sends nothing: the shipped configuration names these too. */
 const NO_RECEIVER = { TAMHR_API_URL: 'http://127.0.0.1:9', TAMHR_API_KEY: 'bench' };
 
-function givenServer(connectionString: string): BenchServer {
-  return { connectionString, cpuS: async () => undefined, stop: async () => {} };
+function givenServer(connectionString: string): BenchServers {
+  return { source: connectionString, log: connectionString, cpuS: async () => undefined, stop: async () => {} };
 }
 
 /** What the works are made with; a floor that was not tried is not measured, so its variant does not matter. */
@@ -189,15 +189,15 @@ function startsOf(names: readonly WorkName[], { built, jobs }: Bench): (Series &
 /** One work, and whether it did what it had to. */
 async function measureWork(
   work: Work,
-  { built, server, receiver, signal }: Bench,
+  { built, servers, receiver, signal }: Bench,
 ): Promise<{ readonly figures: Figures; readonly calls: number; readonly bytes: number }> {
   const { table, needs, leaves, title } = work;
   if (needs !== undefined) await table.prepare(needs);
   await receiver.begin(work.delayMs);
   if (leaves !== undefined) table.left('unknown');
-  const before = await server.cpuS();
+  const before = await servers.cpuS();
   const { figures, stdout } = await measured(work.command, built.usage, signal);
-  const after = await server.cpuS();
+  const after = await servers.cpuS();
   const { calls, bytes } = await receiver.received();
   if (leaves !== undefined) table.left(leaves);
   expect(`calls by ${title}`, calls, work.calls);
@@ -230,8 +230,8 @@ async function allInTurn(steps: readonly (() => Promise<unknown>)[]): Promise<un
   return thrown;
 }
 
-async function serverVersion({ connectionString }: BenchServer): Promise<string> {
-  const client = await SqlClient.connect(connectionString);
+async function serverVersion({ source }: BenchServers): Promise<string> {
+  const client = await SqlClient.connect(source);
   const [row] = await client.query(
     "SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(50)) AS Version, @@VERSION AS Text",
   );

@@ -27,17 +27,36 @@ export interface CountingReceiver {
   stop(): Promise<void>;
 }
 
-/** A server to measure on. */
-export interface BenchServer {
-  /** Of some database. */
-  readonly connectionString: string;
-  /** CPU time that its process took until now; undefined where it is not the bench's own. */
+/** Connection strings of some database on the server of the source, and on that of the log database, which may be the same. */
+export interface Servers {
+  readonly source: string;
+  readonly log: string;
+}
+
+/** What to measure on. */
+export interface BenchServers extends Servers {
+  /** CPU time that their processes took until now; undefined where they are not the bench's own. */
   cpuS(): Promise<number | undefined>;
   stop(): Promise<void>;
 }
 
-/** Starts a stand-in. */
-export async function startServerProcess(): Promise<BenchServer> {
+/**
+ * Starts two stand-ins: a stand-in has one thread for all that it does, while a SQL Server reads a source and writes a ledger at
+ * the same time.
+ */
+export async function startServerProcesses(): Promise<BenchServers> {
+  const [source, log] = await Promise.all([startServerProcess(), startServerProcess()]);
+  return {
+    source: source.connectionString,
+    log: log.connectionString,
+    cpuS: async () => (await source.cpuS()) + (await log.cpuS()),
+    stop: async () => {
+      await Promise.all([source.stop(), log.stop()]);
+    },
+  };
+}
+
+async function startServerProcess() {
   const child = start(new URL('./server-process.ts', import.meta.url));
   const { connectionString } = await answer<FromServer, 'listening'>(child, 'listening');
   return {

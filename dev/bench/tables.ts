@@ -6,8 +6,9 @@ import { randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { TYPES } from 'tedious';
 import { type BulkColumn, SqlClient } from '../sqlserver/client.ts';
-import { seed } from '../sqlserver/seed.ts';
+import { createDatabases, seed } from '../sqlserver/seed.ts';
 import { withKeywords } from '../sqlserver/with-keywords.ts';
+import type { Servers } from './processes.ts';
 import { LABEL } from './work/environment.ts';
 import { stream } from './work/stream.ts';
 
@@ -63,15 +64,17 @@ function databaseNames(unique: string, rows: number): { readonly mdm: string; re
 
 /** Creates and fills the databases. `migrate` is to bring the log database up to date, given the environment. */
 export async function createUsersTable(options: {
-  readonly server: string;
+  readonly servers: Servers;
   readonly unique: string;
   readonly rows: number;
   readonly folder: string;
   readonly migrate: (env: Readonly<Record<string, string>>) => Promise<void>;
 }): Promise<UsersTable> {
-  const { server, unique, rows, folder } = options;
+  const { servers, unique, rows, folder } = options;
   const { mdm, log } = databaseNames(unique, rows);
-  const inDatabase = (database: string): string => withKeywords(server, { Database: database });
+  const inDatabase = (database: string): string =>
+    withKeywords(database === log ? servers.log : servers.source, { Database: database });
+  await createDatabases((database) => withKeywords(servers.log, { Database: database }), { mdm: log, ess: log, log });
   await seed({
     connectionString: inDatabase,
     databases: { mdm, ess: mdm, log },
@@ -142,7 +145,11 @@ WHERE t.EntityType = N'${LABEL}'; DROP TABLE #pending`);
 }
 
 /** Drops what there is of the databases. A killed process's connection may outlive it for a moment, so it is tried again. */
-export async function dropUsersTables(server: string, unique: string, sizes: Iterable<number>): Promise<void> {
+export async function dropUsersTables(servers: Servers, unique: string, sizes: ReadonlySet<number>): Promise<void> {
+  for (const server of new Set([servers.source, servers.log])) await dropDatabases(server, unique, sizes);
+}
+
+async function dropDatabases(server: string, unique: string, sizes: ReadonlySet<number>): Promise<void> {
   const client = await SqlClient.connect(withKeywords(server, { Database: 'master' }));
   try {
     for (const rows of sizes) {

@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { after, afterEach, describe, it } from 'node:test';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { gzipSync } from 'node:zlib';
 import { type Answer, startReceiver } from '../../dev/receiver.ts';
 import type { Auth } from '../../src/sync/entity.ts';
@@ -20,6 +22,33 @@ import {
 } from './endpoints.ts';
 
 afterEach(closeAll);
+
+/** Runs the collector now. */
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
+}
+
+describe('a batch', () => {
+  it('is let go of with its answer, not with its timeout', async () => {
+    const receiver = await receiverOf();
+    const destination = destinationOf(receiver.url, { timeoutMs: 60_000 });
+    const send = async () => {
+      const batch = batchOf({ Code: 'x'.repeat(100_000) });
+      assert.equal((await destination.attempt(batch, NEVER)).status, 200);
+      return new WeakRef(batch.body);
+    };
+    const bodies = [];
+    for (let call = 0; call < 5; call++) bodies.push(await send());
+    // The last request is all that its connection remembers.
+    const isHeld = (body: WeakRef<WeakKey>) => body.deref() !== undefined;
+    for (let turn = 0; turn < 50 && bodies.slice(0, 4).some(isHeld); turn++) {
+      await new Promise(setImmediate);
+      collectGarbage();
+    }
+    assert.deepEqual(bodies.slice(0, 4).filter(isHeld).length, 0);
+  });
+});
 
 describe('a request', () => {
   it("is the batch's bytes, with the headers that describe it", async () => {

@@ -83,6 +83,76 @@ describe('a ledger', () => {
     });
   });
 
+  describe('that held nothing of the entity', () => {
+    const trackedOf = (label: string) =>
+      query(`SELECT EntityId, RowHash FROM dbo.TB_R_SYNC_TRACKING WHERE EntityType = N'${label}' ORDER BY EntityId`);
+
+    it('records rows that somebody else has added since, too', async () => {
+      const entity = entityNamed('Plain');
+      const { ledger } = await ledgerOf(entity);
+      assert.equal(await ledger.isEmpty(), true);
+      const first = batchOf(['a', 'b']);
+      await ledger.reserve(first);
+      await ledger.settle(first, ACCEPTED, []);
+      await server.execute('log', "INSERT INTO dbo.TB_R_SYNC_TRACKING (EntityType, EntityId) VALUES (N'Plain', N'c')");
+      const second = batchOf(['c', 'd', 'D']);
+      await ledger.reserve(second);
+      await ledger.settle(second, ACCEPTED, []);
+      assert.deepEqual(
+        (await trackedOf('Plain')).map(({ EntityId, RowHash }) => [EntityId, RowHash !== null]),
+        [
+          ['a', true],
+          ['b', true],
+          ['c', true],
+          ['d', true],
+        ],
+      );
+      assert.deepEqual(await unresolvedOf(ledger), []);
+      const [log] = await query("SELECT COUNT(*) AS n FROM dbo.TB_R_Log WHERE Activity = N'Sync Batch: Plain'");
+      assert.equal(log?.n, 2);
+    });
+  });
+
+  it('gives the key of each row under any label', async () => {
+    const entity: EntityIdentity = { ...entityNamed('Each'), trackingLabels: ['Each', 'EachOld'] };
+    const { ledger } = await ledgerOf(entity);
+    await server.execute(
+      'log',
+      `INSERT INTO dbo.TB_R_SYNC_TRACKING (EntityType, EntityId)
+       VALUES (N'Each', N'1'), (N'EachOld', N'2'), (N'EachOld', N'1'), (N'Other', N'3')`,
+    );
+    const keys: string[] = [];
+    await ledger.eachKey((key) => keys.push(key), new AbortController().signal);
+    assert.deepEqual(keys.sort(), ['1', '1', '2']);
+    const aborted = ledger.eachKey(() => {}, AbortSignal.abort());
+    await assert.rejects(aborted, { name: 'AbortError' });
+  });
+
+  describe('a reserved batch that is withdrawn', () => {
+    it('leaves no trace', async () => {
+      const { ledger } = await ledgerOf(entityNamed('Withdrawn'));
+      const batch = batchOf(['1']);
+      await ledger.reserve(batch);
+      await ledger.withdraw(batch);
+      await ledger.withdraw(batch);
+      assert.deepEqual(await unresolvedOf(ledger), []);
+      assert.deepEqual(await query(`SELECT 1 AS n FROM dbo.TB_R_SYNC_BATCH WHERE BatchId = '${batch.id}'`), []);
+    });
+
+    it('stays where the entity is no longer the run’s', async () => {
+      const entity = entityNamed('WithdrawnLate');
+      const { ledger } = await ledgerOf(entity);
+      const batch = batchOf(['1']);
+      await ledger.reserve(batch);
+      const { ledger: later } = await ledgerOf(entity);
+      await assert.rejects(ledger.withdraw(batch), { code: 'LOCK_LOST' });
+      assert.deepEqual(
+        (await unresolvedOf(later)).map(({ id }) => id),
+        [batch.id],
+      );
+    });
+  });
+
   describe('asked which keys are tracked', () => {
     const entity: EntityIdentity = { ...entityNamed('Find'), trackingLabels: ['Find', 'FindOld'] };
 

@@ -23,6 +23,82 @@ function refusing(bad: ReadonlySet<string>, answer: MemoryAnswer = 422): MemoryD
   return new MemoryDestination((batch) => (batch.keys.some((key) => bad.has(key)) ? answer : undefined));
 }
 
+describe('batches of one entity', () => {
+  test('are reserved and settled beside those that are delivered; at most concurrency + 1 are sent and not settled', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 4 }),
+        fc.array(fc.nat(6), { maxLength: 30 }),
+        async (concurrency, turns) => {
+          const pause = async (step: number) => {
+            for (let turn = turns[step % turns.length] ?? 1; turn > 0; turn -= 1) await new Promise(setImmediate);
+          };
+          const ledger = new MemoryLedger();
+          const destination = new MemoryDestination(async (_, call) => void (await pause(call)));
+          let settled = 0;
+          let mostUnsettled = 0;
+          const settle = ledger.settle.bind(ledger);
+          ledger.settle = async (...end) => {
+            mostUnsettled = Math.max(mostUnsettled, destination.sent.length - settled);
+            await pause(settled + 3);
+            mostUnsettled = Math.max(mostUnsettled, destination.sent.length - settled);
+            const letters = await settle(...end);
+            settled += 1;
+            return letters;
+          };
+          const reserve = ledger.reserve.bind(ledger);
+          ledger.reserve = async (batch) => {
+            await pause(settled + 7);
+            await reserve(batch);
+          };
+          const entity = entityWith({ batchSize: 5, concurrency });
+          const { run } = await runOnce({ rows: numberedRows(60), ledger, destination, entity });
+          assert.deepEqual(await run, { state: 'done' });
+          assert.equal(ledger.tracked.size, 60);
+          assert.ok(destination.mostInFlight <= concurrency, `${destination.mostInFlight} in flight`);
+          assert.ok(mostUnsettled <= concurrency + 1, `${mostUnsettled} sent and not settled`);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  test('do overlap: the second is sent before the first is settled, and the third is reserved then', async () => {
+    const ledger = new MemoryLedger();
+    const isThere = Promise.withResolvers<void>();
+    const destination = new MemoryDestination((_, call) => void (call === 2 && isThere.resolve()));
+    const settle = ledger.settle.bind(ledger);
+    let reserved = 0;
+    ledger.settle = async (...end) => {
+      await isThere.promise;
+      while (ledger.batches.size < 3) await new Promise(setImmediate);
+      reserved ||= ledger.batches.size;
+      return settle(...end);
+    };
+    const { run } = await runOnce({
+      rows: numberedRows(15),
+      ledger,
+      destination,
+      entity: entityWith({ batchSize: 5 }),
+    });
+    assert.deepEqual(await run, { state: 'done' });
+    assert.equal(reserved, 3);
+  });
+
+  test('that are reserved when the breaker opens are taken back: nothing of them was sent, and they are left', async () => {
+    for (const concurrency of [1, 3]) {
+      const destination = new MemoryDestination(() => 503);
+      const entity = entityWith({ batchSize: 5, concurrency, maxFailedBatches: 1, maxAttempts: 1 });
+      const { ledger, tally, run } = await runOnce({ rows: numberedRows(60), destination, entity });
+      assert.deepEqual(await run, { state: 'stopped', stoppedBy: 'breaker' });
+      const sent = new Set(destination.sent.map(({ id }) => id));
+      assert.deepEqual(new Set(ledger.batches.keys()), sent, 'what was not sent is not stored');
+      assert.equal(tally.unresolved, sent.size * 5);
+      assert.ok(tally.left >= 5 && tally.left % 5 === 0, `${tally.left} left`);
+    }
+  });
+});
+
 describe('a batch that is refused for its rows', () => {
   test('is taken apart: exactly the bad rows become dead letters, in at most 1 + 2·b·⌈log2 n⌉ calls', async () => {
     await fc.assert(
