@@ -262,7 +262,7 @@ async function sendPending(
       const shape = readsKeysOnly() ? 'key' : 'row';
       return { shape, pageRows: options.pageRows ?? (shape === 'row' && trackedKeys ? UNASKED_PAGE_ROWS : PAGE_ROWS) };
     },
-    leavesOut: trackedKeys?.has,
+    leavesOut: isLedgerEmpty ? undefined : trackedKeys?.has,
     ...(comparison.since && { since: comparison.since }),
     signal: options.abort,
   });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, describe } from 'node:test';
+import { afterEach, beforeEach, describe } from 'node:test';
 import { itOnStandIn } from '../support/sqlserver.ts';
 import {
   atCall,
@@ -24,27 +24,25 @@ interface Left {
   readonly unresolved: number;
 }
 
-const sentOnce: Left = { taken: 1, tracked: 1, unresolved: 0 };
-const reservedOnly: Left = { taken: 1, tracked: 1, unresolved: 1 };
-const takenUnseen: Left = { taken: 2, tracked: 1, unresolved: 1 };
-const allUnresolved: Left = { taken: 0, tracked: 0, unresolved: 1 };
+const nothing: Left = { taken: 0, tracked: 0, unresolved: 0 };
+const reservedOnly: Left = { taken: 0, tracked: 0, unresolved: 1 };
+const takenUnseen: Left = { taken: 1, tracked: 0, unresolved: 1 };
+const settled: Left = { taken: 1, tracked: 1, unresolved: 0 };
 
-/** The crash table of src/sync/run-entity.ts for the second batch of a run, and what the kill leaves, in batches. */
+const ENDS_RUN = /UPDATE dbo\.TB_R_SYNC_RUN/;
+
+/** The crash table of src/sync/run-entity.ts for the only batch of a run, and what the kill leaves, in batches. */
 const STEPS: readonly (readonly [when: string, left: Left, moment: Moment])[] = [
-  ['before the batch is stored', sentOnce, (rig) => during(rig, 1, () => beforeStatement(rig, RESERVES))],
-  ['before the stored batch is committed', sentOnce, (rig) => during(rig, 1, () => beforeCommitOf(rig, RESERVES))],
-  ['before its first byte is sent', reservedOnly, (rig) => during(rig, 1, () => rig.gate.stopAfter('requests', 0))],
-  ['in the middle of its bytes', reservedOnly, (rig) => during(rig, 1, () => rig.gate.stopAfter('requests', 5000))],
-  ['before its rows are taken', reservedOnly, (rig) => atCall(rig, 2, 'before its rows are taken')],
-  ['after they are, before the answer', takenUnseen, (rig) => atCall(rig, 2, 'after they are')],
-  ['in the middle of the answer', takenUnseen, (rig) => during(rig, 2, () => rig.gate.stopAfter('answers', 20))],
-  ['before it is settled', takenUnseen, (rig) => during(rig, 2, () => beforeStatement(rig, SETTLES))],
-  ['before its settling is committed', takenUnseen, (rig) => during(rig, 2, () => beforeCommitOf(rig, SETTLES))],
-  [
-    'after it is settled',
-    { taken: 2, tracked: 2, unresolved: 0 },
-    (rig) => during(rig, 2, () => beforeStatement(rig, RESERVES)),
-  ],
+  ['before the batch is stored', nothing, (rig) => beforeStatement(rig, RESERVES)],
+  ['before the stored batch is committed', nothing, (rig) => beforeCommitOf(rig, RESERVES)],
+  ['before its first byte is sent', reservedOnly, (rig) => rig.gate.stopAfter('requests', 0)],
+  ['in the middle of its bytes', reservedOnly, (rig) => rig.gate.stopAfter('requests', 5000)],
+  ['before its rows are taken', reservedOnly, (rig) => atCall(rig, 1, 'before its rows are taken')],
+  ['after they are, before the answer', takenUnseen, (rig) => atCall(rig, 1, 'after they are')],
+  ['in the middle of the answer', takenUnseen, (rig) => during(rig, 1, () => rig.gate.stopAfter('answers', 20))],
+  ['before it is settled', takenUnseen, (rig) => during(rig, 1, () => beforeStatement(rig, SETTLES))],
+  ['before its settling is committed', takenUnseen, (rig) => during(rig, 1, () => beforeCommitOf(rig, SETTLES))],
+  ['after it is settled', settled, (rig) => during(rig, 1, () => beforeStatement(rig, ENDS_RUN))],
 ];
 
 /** A moment that is set up while the n-th call is answered. */
@@ -55,9 +53,9 @@ async function during(rig: Rig, call: number, moment: () => Promise<unknown>): P
 
 /** Steps of a search for the one bad row of a batch, which is its last. */
 const SEARCH_STEPS: readonly (readonly [when: string, left: Left, moment: Moment])[] = [
-  ['before its halves are stored', allUnresolved, (rig) => during(rig, 1, () => beforeStatement(rig, RESERVES))],
-  ['before they are committed', allUnresolved, (rig) => during(rig, 1, () => beforeCommitOf(rig, RESERVES))],
-  ['before one of them is sent', allUnresolved, (rig) => during(rig, 1, () => rig.gate.stopAfter('requests', 0))],
+  ['before its halves are stored', reservedOnly, (rig) => during(rig, 1, () => beforeStatement(rig, RESERVES))],
+  ['before they are committed', reservedOnly, (rig) => during(rig, 1, () => beforeCommitOf(rig, RESERVES))],
+  ['before one of them is sent', reservedOnly, (rig) => during(rig, 1, () => rig.gate.stopAfter('requests', 0))],
 ];
 
 /** When the next piece after one that the receiver takes is about to be sent: which one that is, is left to chance. */
@@ -96,11 +94,10 @@ async function completed(rig: Rig, kills: number): Promise<number> {
 for (const idempotency of [true, false]) {
   describe(`a run that is killed, at a receiver that ${idempotency ? 'honours' : 'ignores'} Idempotency-Key,`, () => {
     let rig: Rig;
-    before(async () => {
-      rig = await createRig({ idempotency, concurrency: 1, batchSize: BATCH_ROWS, rows: 3 * BATCH_ROWS });
+    beforeEach(async () => {
+      rig = await createRig({ idempotency, concurrency: 1, batchSize: BATCH_ROWS, rows: BATCH_ROWS });
     });
-    beforeEach(() => rig.forget());
-    after(() => rig.close());
+    afterEach(() => rig.close());
 
     // What was not taken before the kill is no test of the key.
     for (const [when, left, moment] of STEPS.filter((step) => !idempotency || step[1] === takenUnseen)) {
@@ -120,6 +117,29 @@ for (const idempotency of [true, false]) {
     });
   });
 }
+
+describe('a run that is killed while one batch is settled, one delivered and one reserved', () => {
+  for (const idempotency of [true, false]) {
+    itOnStandIn(`is completed by the next one; the receiver ${idempotency ? 'honours' : 'ignores'} keys`, async () => {
+      const rig = await createRig({ idempotency, concurrency: 1, batchSize: BATCH_ROWS, rows: 5 * BATCH_ROWS });
+      try {
+        // While the first one cannot be settled, the second is sent and the third reserved, and no more.
+        const moment: Moment = async (bench) => {
+          await atCall(bench, 1);
+          await beforeStatement(bench, SETTLES);
+          while ((await leftBy(bench)).unresolved < 3 || bench.receiver.accepted('/users').size < 2 * BATCH_ROWS) {
+            await new Promise(setImmediate);
+          }
+        };
+        assert.ok(await killAt(rig, moment));
+        assert.deepEqual(await leftBy(rig), { taken: 2, tracked: 0, unresolved: 3 });
+        assert.equal(await completed(rig, 1), idempotency ? 0 : 2);
+      } finally {
+        await rig.close();
+      }
+    });
+  }
+});
 
 describe('a run that is killed while it looks for a bad row', () => {
   let rig: Rig;

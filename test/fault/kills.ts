@@ -32,8 +32,8 @@ export async function killAt(rig: Rig, moment: Moment): Promise<boolean> {
 }
 
 /** A statement that stores a batch before it is sent, and one that ends it. */
-export const RESERVES = /^\s*INSERT INTO dbo\.TB_R_SYNC_BATCH/;
-export const SETTLES = /^\s*UPDATE dbo\.TB_R_SYNC_BATCH/;
+export const RESERVES = /INSERT INTO dbo\.TB_R_SYNC_BATCH/;
+export const SETTLES = /UPDATE dbo\.TB_R_SYNC_BATCH/;
 const COMMITS = /^COMMIT TRANSACTION/;
 
 /** When the n-th statement that matches is about to run, counted from now on. It never runs. */
