@@ -5,7 +5,7 @@
 import v8 from 'node:v8';
 
 /** The rest of the heap may grow by this part of what was alive before it is collected. */
-const GROWTH_PERCENT = 100;
+const GROWTH_PERCENT = 60;
 
 /** Where the space of the youngest objects stops growing: about what one page and one batch make. */
 const YOUNG_BYTES = 8 * 1024 * 1024;
@@ -16,6 +16,8 @@ const POLL_MS = 2;
 export function keepHeapSmall(): void {
   v8.setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`);
   v8.setFlagsFromString('--semi-space-growth-factor=1');
+  // So few bytes are not worth the threads that share the work.
+  v8.setFlagsFromString('--no-parallel-scavenge');
 }
 
 let isGrown = false;

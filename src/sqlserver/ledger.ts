@@ -319,7 +319,8 @@ async function fillKeys(
   const rowHashes = bufferOf(hashes);
   const refused = new Set(letters.map(({ key }) => key));
   function* rows(): Generator<Cell[]> {
-    for (const [index, key] of keys.entries()) {
+    for (let index = 0; index < keys.length; index++) {
+      const key = keys[index] as string;
       if (refused.has(key)) continue;
       const row = [index, key, rowHashes.subarray(index * HASH_LENGTH, (index + 1) * HASH_LENGTH)];
       yield withKeyHash ? [...row, keyHash(key)] : row;

@@ -27,7 +27,7 @@ const decompress = promisify(zstdDecompress);
 // Level 1: it is stored for seconds only, and must not hold up the request. Checksums, since RowKeys has no hash. Of small
 // pieces, which are the default, each costs a turn.
 const compression = {
-  chunkSize: 256 * 1024,
+  chunkSize: 128 * 1024,
   params: { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1 },
 };
 

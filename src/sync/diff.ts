@@ -61,13 +61,14 @@ export function createDiff(
     const matchesOf = mayMatch ? await find(page) : NO_MATCHES;
     const diff: PageDiff = { untracked: [], tracked: [], collisions: [], held: [] };
     const collides = (key: string, reason: string) => diff.collisions.push({ key, reason });
-    for (const [index, keyed] of page.entries()) {
+    for (let index = 0; index < page.length; index++) {
+      const keyed = page[index] as KeyedRow;
       const { key } = keyed;
       const matches = matchesOf.get(index);
       // GUIDs and numbers are the same key in either case.
       const same = matches?.filter((match) => (textKey ? match.key === key : match.key.toLowerCase() === key));
-      const [first] = same ?? [];
-      if (held.has(key)) {
+      const first = same?.[0];
+      if (held.size > 0 && held.has(key)) {
         if (textKey) underWay.add(foldKey(key));
         diff.held.push(keyed);
       } else if (first !== undefined) {

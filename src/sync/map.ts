@@ -45,9 +45,9 @@ interface Field {
   readonly hashed: boolean;
 }
 
-/** JSON text with gaps: before gap i stands literals[i], in it goes the value number slots[i], and one literal ends it. */
+/** JSON text with gaps: literals with one more between each two, into which goes the value number slots[gap]. */
 interface Template {
-  readonly literals: readonly string[];
+  readonly parts: string[];
   readonly slots: readonly number[];
 }
 
@@ -118,7 +118,7 @@ export function mapHash({ map }: Pick<Entity, 'map'>, columns: readonly Column[]
 
 /** The JSON of an object with these fields; a slot is an index into `valueJsons`. */
 function template(fields: readonly Field[], valueJsons: readonly ValueJson[]): Template {
-  const literals: string[] = [];
+  const parts: string[] = [];
   const slots: number[] = [];
   let literal = '{';
   for (const [index, { name, json }] of fields.entries()) {
@@ -127,20 +127,18 @@ function template(fields: readonly Field[], valueJsons: readonly ValueJson[]): T
       literal += json;
       continue;
     }
-    literals.push(literal);
+    parts.push(literal, '');
     slots.push(valueJsons.indexOf(json));
     literal = '';
   }
-  literals.push(`${literal}}`);
-  return { literals, slots };
+  parts.push(`${literal}}`);
+  return { parts, slots };
 }
 
-function fill({ literals, slots }: Template, values: readonly string[]): string {
-  let text = literals[0] as string;
-  for (let gap = 0; gap < slots.length; gap++) {
-    text += (values[slots[gap] as number] as string) + (literals[gap + 1] as string);
-  }
-  return text;
+/** Joined, the text is one piece at once; of one made by + every step would stay, to be put together when it is hashed or sent. */
+function fill({ parts, slots }: Template, values: readonly string[]): string {
+  for (let gap = 0; gap < slots.length; gap++) parts[gap * 2 + 1] = values[slots[gap] as number] as string;
+  return parts.join('');
 }
 
 /**

@@ -59,7 +59,7 @@ const PAGE_ROWS = 5000;
  * The same where whole rows are read and the ledger need not be asked about them: what lives no longer than a moment costs the
  * garbage collector next to nothing.
  */
-const UNASKED_PAGE_ROWS = 1000;
+const UNASKED_PAGE_ROWS = 500;
 
 /** A ledger with more rows is asked for each page's keys; up to here its keys are held in memory, 20 bytes each. */
 const MAX_KEYS = 4_000_000;
