@@ -42,7 +42,7 @@ export interface KeyedPage {
 }
 
 /** The key's cells of a row of this shape, in the key's order. `keyIndexes`: the key's columns in a whole row. */
-export function keyCells(row: Row, shape: RowShape, keyIndexes: readonly number[]): Row {
+function keyCells(row: Row, shape: RowShape, keyIndexes: readonly number[]): Row {
   return shape === 'key' ? row : keyIndexes.map((index) => row[index] ?? null);
 }
 
