@@ -44,7 +44,6 @@ import type {
   Destination,
   Ledger,
   ReadOnlyLedger,
-  RowShape,
   RunObserver,
   Source,
   StopCause,
