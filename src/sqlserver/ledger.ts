@@ -59,8 +59,8 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
   const any = createAnyDeadLetters(entity);
   const reading = createReadOnlyLedger(pool, entity, any);
   let logColumns: LogColumns | undefined;
-  /** Nothing of the entity was tracked when the run began, so that nothing has to be looked for. */
-  let heldNothing = false;
+  /** The run knows all keys that are tracked, and sends others, so that nothing has to be looked for. */
+  let knowsTracked = false;
 
   /** The changes, where the entity belongs to the run, which holds it up until the transaction's end; gives one row: 1 or 0. */
   function whereOwned(...changes: readonly Statement[]): Statement {
@@ -99,8 +99,13 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
     ...reading,
 
     async isEmpty() {
-      heldNothing = await reading.isEmpty();
-      return heldNothing;
+      knowsTracked = await reading.isEmpty();
+      return knowsTracked;
+    },
+
+    async eachKey(take, signal) {
+      await reading.eachKey(take, signal);
+      knowsTracked = true;
     },
 
     async *unresolved() {
@@ -157,13 +162,13 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
         };
         if (!accepted) return settled(false);
         if (isDeletion) return settled(untrack(labels));
-        if (heldNothing) {
+        if (knowsTracked) {
           try {
             return await settled(addAll(labels, guid(batch.id)));
           } catch (error) {
-            // Somebody else has added it, or two keys are one to the ledger.
+            // Somebody else has added one, two are one to the ledger, or a tracked row was to be sent once more.
             if (!isDuplicateKey(error)) throw error;
-            heldNothing = false;
+            knowsTracked = false;
           }
         }
         return settled(track(labels, guid(batch.id)));

@@ -54,13 +54,15 @@ function keyCells(row: Row, shape: RowShape, keyIndexes: readonly number[]): Row
 export async function* readPages(source: Source, options: PageOptions): AsyncGenerator<KeyedPage> {
   const stopped = new AbortController();
   const signal = AbortSignal.any([options.signal, stopped.signal]);
-  let next: Promise<Page> | undefined = readPage(source, undefined, options, signal);
+  let next: Promise<Read> | undefined = read(source, undefined, options, signal);
+  let page: Page | undefined;
   try {
     while (next !== undefined) {
-      const page: Page = await next;
-      next = page.isLast ? undefined : readPage(source, page, options, signal);
+      const current: Read = await next;
+      next = current.rows.length < current.limit ? undefined : read(source, current, options, signal);
       // Its failure is met at the next await; until then it must not count as unhandled.
       next?.catch(() => {});
+      page = examine(current, page, options);
       if (page.rows.length + page.leftOut > 0) yield page;
     }
   } finally {
@@ -69,36 +71,47 @@ export async function* readPages(source: Source, options: PageOptions): AsyncGen
   }
 }
 
-/** `rows` and `leftOut` are without those that were in the page before. */
-interface Page extends KeyedPage {
-  /** Of all that was read. */
-  readonly last: KeyedRow | undefined;
-  readonly repeats: Repeats;
-  readonly isLast: boolean;
+/** What the source gave, not looked at yet; complete where it is fewer than `limit`. */
+interface Read {
+  readonly shape: RowShape;
+  readonly limit: number;
+  readonly rows: readonly Row[];
 }
 
-async function readPage(
+/** Reads on from the last row before. */
+async function read(
   source: Source,
-  before: Page | undefined,
-  options: PageOptions,
+  before: Read | undefined,
+  { keyIndexes, since, next }: PageOptions,
   signal: AbortSignal,
-): Promise<Page> {
-  const { entity, keyIndexes, since, leavesOut } = options;
-  const { shape, pageRows } = options.next();
-  const keyColumns = keyIndexes.map((index) => options.columns[index] as Column);
-  let near = before?.last;
-  let nearCells = before && near && keyCells(near.row, before.shape, keyIndexes);
-  const limit = near === undefined ? pageRows : pageRows + 1;
-  const read = await source.page(nearCells, limit, signal, { shape, ...(since && { since }) });
+): Promise<Read> {
+  const { shape, pageRows } = next();
+  const last = before?.rows.at(-1);
+  const from = before && last && keyCells(last, before.shape, keyIndexes);
+  const limit = from === undefined ? pageRows : pageRows + 1;
+  return { shape, limit, rows: await source.page(from, limit, signal, { shape, ...(since && { since }) }) };
+}
 
+/** `rows` and `leftOut` are without those that were in the page before. */
+interface Page extends KeyedPage {
+  /** The last row of all that was read. */
+  readonly last: KeyedRow | undefined;
+  readonly repeats: Repeats;
+}
+
+function examine({ shape, limit, rows: read }: Read, before: Page | undefined, options: PageOptions): Page {
+  const { entity, keyIndexes, leavesOut } = options;
+  const keyColumns = keyIndexes.map((index) => options.columns[index] as Column);
   const keyOf = keyReader(keyColumns, shape === 'key' ? keyColumns.map((_, index) => index) : keyIndexes);
   const hasKnownOrder = keyColumns.some(({ kind }) => kind !== 'text' && kind !== 'guid');
   const hasText = keyColumns.some(({ kind }) => kind === 'text');
+  const near = before?.last;
   const repeats = hasText ? repeatsOfTexts(before?.repeats) : repeatsInOrder(near?.key);
   const rows: KeyedRow[] = [];
   let leftOut = 0;
   let last: Row | undefined;
   let lastKey = near?.key;
+  let lastCells = before && near && keyCells(near.row, before.shape, keyIndexes);
   for (const row of read) {
     const key = keyOf(row);
     if (key === undefined) throw invalidKey(entity, keyColumns, 'is NULL in a row', lastKey);
@@ -107,20 +120,18 @@ async function readPage(
     if (place === 'pageBefore') continue;
     if (hasKnownOrder) {
       const cells = keyCells(row, shape, keyIndexes);
-      if (nearCells && falls(nearCells, cells, keyColumns)) throw invalidKey(entity, keyColumns, 'falls', lastKey);
-      nearCells = cells;
+      if (lastCells && falls(lastCells, cells, keyColumns)) throw invalidKey(entity, keyColumns, 'falls', lastKey);
+      lastCells = cells;
     }
     last = row;
     lastKey = key;
     if (leavesOut?.(key)) leftOut += 1;
     else rows.push({ key, row });
   }
-  if (last !== undefined) near = { key: lastKey as string, row: last };
-  const isLast = read.length < limit;
-  if (!isLast && last === undefined) {
-    throw invalidKey(entity, keyColumns, `has more than ${pageRows} values that the server holds equal`, lastKey);
+  if (read.length === limit && last === undefined) {
+    throw invalidKey(entity, keyColumns, `has more than ${limit - 1} values that the server holds equal`, lastKey);
   }
-  return { shape, rows, leftOut, last: near, repeats, isLast };
+  return { shape, rows, leftOut, last: last === undefined ? near : { key: lastKey as string, row: last }, repeats };
 }
 
 /** Tells where a key was seen before. */

@@ -33,7 +33,6 @@ import { SyncError } from './errors.ts';
 import { sameHash } from './hash.ts';
 import { createIntake } from './intake.ts';
 import type { BatchKind } from './isolation.ts';
-import { createKeySet, type KeySet } from './key-set.ts';
 import { compileMap, mapHash } from './map.ts';
 import { createOutbox } from './outbox.ts';
 import { readPages } from './pages.ts';
@@ -50,6 +49,7 @@ import type {
 } from './ports.ts';
 import { createSender, type Sender } from './sender.ts';
 import { countPending, type Tally } from './tally.ts';
+import { createWaiting, noTrackedKeys, readTrackedKeys } from './tracked-keys.ts';
 
 /** Rows of one read at most. Two pages and `concurrency` + 3 batches are what a run holds in memory, and the ledger's keys. */
 const PAGE_ROWS = 5000;
@@ -59,9 +59,6 @@ const PAGE_ROWS = 5000;
  * garbage collector next to nothing.
  */
 const UNASKED_PAGE_ROWS = 500;
-
-/** A ledger with more rows is asked for each page's keys; up to here its keys are held in memory, 20 bytes each. */
-const MAX_KEYS = 4_000_000;
 
 /** Where more of a page's rows are to be sent, the next pages are read whole: to look so many up would cost more. */
 const MAX_LOOKUP_PART = 0.25;
@@ -217,7 +214,11 @@ async function sendPending(
   const outbox = createOutbox('upsert', limits, send);
   const held = sender?.held ?? new Map<string, Uint8Array>();
   const textKey = keyColumns.some(({ kind }) => kind === 'text');
-  const trackedKeys = await readTrackedKeys(entity, ledger, { textKey, isLedgerEmpty, signal: options.abort });
+  const trackedKeys = isLedgerEmpty
+    ? noTrackedKeys()
+    : entity.changes === 'new'
+      ? await readTrackedKeys(ledger, { textKey, signal: options.abort })
+      : undefined;
   const shared = {
     entity,
     source,
@@ -265,11 +266,17 @@ async function sendPending(
     ...(comparison.since && { since: comparison.since }),
     signal: options.abort,
   });
-  for await (const page of pages) {
-    tally.read += page.rows.length + page.leftOut;
-    await intake.take(page);
-    observer.pageRead?.(entity.name, tally.read, tally.tracked);
-    if (stopCause() !== undefined) break;
+  const waiting = trackedKeys && createWaiting(trackedKeys, intake, keyColumns);
+  try {
+    for await (const page of pages) {
+      tally.read += page.rows.length + page.leftOut;
+      await (waiting ?? intake).take(page);
+      observer.pageRead?.(entity.name, tally.read, tally.tracked);
+      if (stopCause() !== undefined) break;
+    }
+    if (stopCause() === undefined) await waiting?.flush();
+  } finally {
+    trackedKeys?.stop();
   }
   const settleAll = async () => {
     await outbox.flush();
@@ -300,21 +307,6 @@ async function sendPending(
     await writes?.ledger.rememberComparison({ ...withoutWatermark(known), sourceHash: current });
     return current;
   }
-}
-
-/** The keys that the ledger holds, where keys alone are compared and it is not too large; undefined where it is to be asked. */
-async function readTrackedKeys(
-  entity: Entity,
-  ledger: ReadOnlyLedger,
-  { textKey, isLedgerEmpty, signal }: { textKey: boolean; isLedgerEmpty: boolean; signal: AbortSignal },
-): Promise<KeySet | undefined> {
-  if (isLedgerEmpty) return createKeySet(0, { textKey });
-  if (entity.changes !== 'new') return undefined;
-  const rows = await ledger.count();
-  if (rows > MAX_KEYS) return undefined;
-  const keys = createKeySet(rows, { textKey });
-  await ledger.eachKey(keys.add, signal);
-  return keys;
 }
 
 async function refuseSmallSource(entity: Entity, source: Source): Promise<void> {

@@ -83,7 +83,7 @@ describe('a ledger', () => {
     });
   });
 
-  describe('that held nothing of the entity', () => {
+  describe('all of whose keys the run knows', () => {
     const trackedOf = (label: string) =>
       query(`SELECT EntityId, RowHash FROM dbo.TB_R_SYNC_TRACKING WHERE EntityType = N'${label}' ORDER BY EntityId`);
 
@@ -91,6 +91,7 @@ describe('a ledger', () => {
       const entity = entityNamed('Plain');
       const { ledger } = await ledgerOf(entity);
       assert.equal(await ledger.isEmpty(), true);
+      await ledger.eachKey(() => assert.fail('holds none'), new AbortController().signal);
       const first = batchOf(['a', 'b']);
       await ledger.reserve(first);
       await ledger.settle(first, ACCEPTED, []);

@@ -196,7 +196,7 @@ export class MemoryLedger implements Ledger {
   async count() {
     return this.tracked.size;
   }
-  async eachKey(take: (key: string) => void) {
+  async eachKey(take: (key: string) => void, _signal?: AbortSignal) {
     for (const key of this.tracked.keys()) take(key);
   }
   async comparison() {

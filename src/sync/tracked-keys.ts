@@ -1,0 +1,103 @@
+/**
+ * The ledger's keys in memory, read while the source is. Which of them is faster, nobody knows: a key of the source that is not
+ * there yet waits until the ledger is read to its end.
+ */
+import type { Intake } from './intake.ts';
+import { parseKey } from './key.ts';
+import { createKeySet, type KeySet } from './key-set.ts';
+import type { KeyedPage } from './pages.ts';
+import type { Column, ReadOnlyLedger, Row } from './ports.ts';
+
+/** A ledger with more rows is asked for each page's keys; up to here its keys are held in memory, 20 bytes each. */
+const MAX_KEYS = 4_000_000;
+
+/** Keys that are looked up at a time. */
+const PAGE_KEYS = 5000;
+
+/** Keys of a ledger. */
+export interface TrackedKeys {
+  /** Whether it is among those that were read so far. */
+  has(key: string): boolean;
+  readonly isComplete: boolean;
+  /** Resolves when all are read; rejects as the ledger does. */
+  readonly complete: Promise<void>;
+  /** Reads no further. */
+  stop(): void;
+}
+
+/** A ledger that holds nothing of the entity. */
+export function noTrackedKeys(): TrackedKeys {
+  return { has: () => false, isComplete: true, complete: Promise.resolve(), stop() {} };
+}
+
+/** Begins to read the keys; undefined where the ledger is too large. Texts are there when it resolves. */
+export async function readTrackedKeys(
+  ledger: Pick<ReadOnlyLedger, 'count' | 'eachKey'>,
+  { textKey, signal }: { readonly textKey: boolean; readonly signal: AbortSignal },
+): Promise<TrackedKeys | undefined> {
+  const rows = await ledger.count();
+  if (rows > MAX_KEYS) return undefined;
+  const keys: KeySet = createKeySet(rows, { textKey });
+  const stopped = new AbortController();
+  let isComplete = false;
+  const complete = ledger.eachKey(keys.add, AbortSignal.any([signal, stopped.signal])).then(() => {
+    isComplete = true;
+  });
+  // A failure is met by who waits for it; until then it must not count as unhandled.
+  complete.catch(() => {});
+  if (textKey) await complete;
+  return {
+    has: keys.has,
+    get isComplete() {
+      return isComplete;
+    },
+    complete,
+    stop: () => stopped.abort(),
+  };
+}
+
+/** Takes pages into an intake once it is known which of their keys are tracked. */
+export interface Waiting {
+  /** Takes the page, or keeps its keys for later. */
+  take(page: KeyedPage): Promise<void>;
+  /** Takes what was kept. */
+  flush(): Promise<void>;
+}
+
+/** `keyColumns` hold no text, or all keys are there. */
+export function createWaiting(tracked: TrackedKeys, intake: Intake, keyColumns: readonly Column[]): Waiting {
+  /** Those of one page each, a line a key: one text needs less memory than its parts. */
+  let kept: string[] = [];
+
+  async function flush(): Promise<void> {
+    await tracked.complete;
+    const pages = kept;
+    kept = [];
+    for (const page of pages) {
+      const keys = page.split('\n');
+      const rows = keys.filter((key) => !tracked.has(key)).map((key) => ({ key, row: cellsOf(key) }));
+      await intake.take({ shape: 'key', rows, leftOut: keys.length - rows.length });
+    }
+  }
+
+  function cellsOf(key: string): Row {
+    const cells = parseKey(key, keyColumns);
+    if (cells === undefined) throw new Error(`a key of the source cannot be read: ${key}`);
+    return cells;
+  }
+
+  return {
+    async take(page) {
+      if (tracked.isComplete || page.shape === 'row') {
+        await flush();
+        return intake.take(page);
+      }
+      for (let from = 0; from < page.rows.length; from += PAGE_KEYS) {
+        const keys = page.rows.slice(from, from + PAGE_KEYS).map(({ key }) => key);
+        kept.push(keys.join('\n'));
+      }
+      return intake.take({ ...page, rows: [] });
+    },
+    flush,
+  };
+}
