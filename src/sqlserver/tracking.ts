@@ -145,7 +145,7 @@ export function createTracking(
               `SELECT EntityId FROM dbo.TB_R_SYNC_TRACKING WHERE EntityType IN (${placeholders(labels)})`,
               labels,
               signal,
-              ([key]) => take(key as string),
+              (row) => take(row[0] as string),
             )
             .catch(noTracking);
         },
