@@ -12,6 +12,9 @@ const YOUNG_BYTES = 8 * 1024 * 1024;
 
 const POLL_MS = 2;
 
+/** A run that makes so few objects in this time needs no more space for them. */
+const POLL_FOR_MS = 10_000;
+
 /** For the start of a command: the modules that it loads outlive everything, and would make the space of the youngest grow. */
 export function keepHeapSmall(): void {
   v8.setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`);
@@ -27,8 +30,9 @@ export function growYoungSpace(): void {
   if (isGrown) return;
   isGrown = true;
   v8.setFlagsFromString('--semi-space-growth-factor=4');
+  const until = performance.now() + POLL_FOR_MS;
   const timer = setInterval(() => {
-    if (youngBytes() < YOUNG_BYTES) return;
+    if (youngBytes() < YOUNG_BYTES && performance.now() < until) return;
     v8.setFlagsFromString('--semi-space-growth-factor=1');
     clearInterval(timer);
   }, POLL_MS).unref();

@@ -59,8 +59,10 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
   const any = createAnyDeadLetters(entity);
   const reading = createReadOnlyLedger(pool, entity, any);
   let logColumns: LogColumns | undefined;
-  /** The run knows all keys that are tracked, and sends others, so that nothing has to be looked for. */
+  /** The run knows all keys that are tracked, and reserves others: then nothing has to be looked for. */
   let knowsTracked = false;
+  /** Batches that were reserved while it did. */
+  const untracked = new Set<string>();
 
   /** The changes, where the entity belongs to the run, which holds it up until the transaction's end; gives one row: 1 or 0. */
   function whereOwned(...changes: readonly Statement[]): Statement {
@@ -70,7 +72,7 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
     };
     const keep: Statement = { sql: 'SET @owned = 1', parameters: {} };
     const { sql, parameters } = ifChanged(own, keep, ...changes);
-    return { sql: `DECLARE @owned int;\n${sql};\nSELECT @owned AS Owned`, parameters };
+    return { sql: `DECLARE @owned int;\nSET @owned = 0;\n${sql};\nSELECT @owned AS Owned`, parameters };
   }
 
   /** One transaction: throws LOCK_LOST, and changes nothing, when another run has taken the entity over. */
@@ -78,7 +80,8 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
     const { sql, parameters } = whereOwned(...changes);
     await session.transaction(async () => {
       const { rows } = await session.query(sql, parameters);
-      if (rows[0]?.[0] !== 1) throw takenOver(entity);
+      // A trigger may have given rows before.
+      if (rows.at(-1)?.[0] !== 1) throw takenOver(entity);
     });
   }
 
@@ -125,7 +128,15 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
       });
     },
 
+    async dueDeadLetters(after, limit) {
+      const keys = await reading.dueDeadLetters(after, limit);
+      // Their rows may be tracked.
+      if (keys.length > 0) knowsTracked = false;
+      return keys;
+    },
+
     async reserve(batch) {
+      if (knowsTracked && batch.operation === 'upsert') untracked.add(batch.id);
       const stored = await packBatch(batch);
       await pool.repeating(async (session, isRepeat) => {
         await write(session, insertBatch(batch, stored, { run, entityType })).catch((error) => {
@@ -162,13 +173,12 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
         };
         if (!accepted) return settled(false);
         if (isDeletion) return settled(untrack(labels));
-        if (knowsTracked) {
+        if (untracked.delete(batch.id)) {
           try {
             return await settled(addAll(labels, guid(batch.id)));
           } catch (error) {
-            // Somebody else has added one, two are one to the ledger, or a tracked row was to be sent once more.
+            // Somebody else has added one, or two are one to the ledger.
             if (!isDuplicateKey(error)) throw error;
-            knowsTracked = false;
           }
         }
         return settled(track(labels, guid(batch.id)));
@@ -247,8 +257,8 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
         const execute = (table: string, { sql, parameters }: Statement) => into(table, session.query(sql, parameters));
         await session
           .transaction(async () => {
-            const [owned] = (await execute('dbo.TB_R_SYNC_ENTITY', whereOwned())).rows;
-            if (owned?.[0] !== 1) throw takenOver(entity);
+            const { rows } = await execute('dbo.TB_R_SYNC_ENTITY', whereOwned());
+            if (rows.at(-1)?.[0] !== 1) throw takenOver(entity);
             await execute('dbo.TB_R_SYNC_BATCH', endBatch(batch, outcome, run));
             await execute('dbo.TB_R_SYNC_TRACKING', track(labels, guid(batch.id)));
             if (entity.deleted !== undefined) await execute('dbo.TB_R_SYNC_TRACKING', untrack(labels));
@@ -331,5 +341,10 @@ async function fillKeys(
       yield withKeyHash ? [...row, keyHash(key)] : row;
     }
   }
-  await fill(session, KEYS, rows(), withKeyHash ? KEY_COLUMNS.keyHashes : KEY_COLUMNS.hashes);
+  await fill(
+    session,
+    KEYS,
+    refused.size < keys.length ? rows() : [],
+    withKeyHash ? KEY_COLUMNS.keyHashes : KEY_COLUMNS.hashes,
+  );
 }

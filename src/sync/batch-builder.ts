@@ -38,6 +38,7 @@ const BYTES_PER_UNIT = 3;
 const [OPENING, COMMA, CLOSING] = Buffer.from('[,]') as unknown as [number, number, number];
 
 const NO_BATCH: Batch[] = [];
+const NO_BYTES = Buffer.alloc(0);
 
 /** `newId` makes each batch's lower-case UUID. */
 export function createBatchBuilder(operation: Operation, limits: BatchLimits, newId: () => string): BatchBuilder {
@@ -47,14 +48,15 @@ export function createBatchBuilder(operation: Operation, limits: BatchLimits, ne
   let offsets: number[] = [];
   // The body so far without its closing bracket: "[" and each row with a comma before all but the first. A row is written
   // straight into it: to join texts first would take the memory three times.
-  let body = Buffer.allocUnsafeSlow(FIRST_BYTES);
+  let body = NO_BYTES;
   let bytes = 0;
+  let space = FIRST_BYTES;
 
   /** Makes space for a text of so many UTF-16 units between a bracket or comma and a bracket. */
   function grow(units: number): void {
     const atMost = bytes + units * BYTES_PER_UNIT + 2;
     if (atMost <= body.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(atMost, body.length * 2));
+    const larger = Buffer.allocUnsafeSlow(Math.max(atMost, space, body.length * 2));
     body.copy(larger, 0, 0, bytes);
     body = larger;
   }
@@ -70,7 +72,8 @@ export function createBatchBuilder(operation: Operation, limits: BatchLimits, ne
       offsets: Uint32Array.from(offsets),
       body: body.subarray(0, bytes),
     };
-    body = Buffer.allocUnsafeSlow(Math.max(FIRST_BYTES, Math.ceil(bytes * 1.1)));
+    space = Math.ceil(bytes * 1.1);
+    body = NO_BYTES;
     bytes = 0;
     keys = [];
     hashes = [];

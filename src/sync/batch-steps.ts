@@ -63,6 +63,8 @@ export interface BatchSteps {
   whyNotSent(): string;
   /** Its first turn must have been taken. */
   deliver(sent: Numbered, history: DeliveryHistory, maxAttempts?: number): Promise<Delivery>;
+  /** The destination has taken all of this batch: what `largestAccepted` counts need not wait until it is recorded. */
+  noteTaken(batch: Batch): void;
   /** Stores the end of an accepted or refused batch. Where that fails, it counts as unresolved: that is what it is then. */
   settle(sent: Numbered, outcome: Outcome, letters?: readonly DeadLetter[]): Promise<void>;
   /** Reserves the halves of a batch in its place. Where that fails, it counts as unresolved. */
@@ -160,6 +162,9 @@ export function createBatchSteps(
           breaker.open(`the destination wants no request for ${Math.ceil(waitMs / 1000)} s, longer than the run lasts`),
         onRetry: (attempt, delayMs) => observer.retrying?.(entity.name, infoOf(sent), attempt, delayMs),
       }),
+    noteTaken({ operation, keys }) {
+      if (operation === 'upsert') largestAccepted = Math.max(largestAccepted, keys.length);
+    },
     async settle(sent, outcome, letters = []) {
       const { operation, keys } = sent.batch;
       const rows = keys.length;

@@ -19,7 +19,7 @@ const MAX_LOAD = 0.8;
 /**
  * An empty set with space for `expected` keys; it grows beyond. A GUID is its own value, any other key the first 16 bytes of
  * SHA-256 of its text: that two keys share one is as likely as that two GUIDs do. Where a `textKey` tells keys apart by the
- * case of letters, others do not.
+ * case of letters and by spaces at the end, others do not, as the server does not.
  */
 export function createKeySet(expected: number, { textKey }: { readonly textKey: boolean }): KeySet {
   let places = placesFor(expected);
@@ -31,7 +31,7 @@ export function createKeySet(expected: number, { textKey }: { readonly textKey: 
 
   function read(key: string): void {
     if (!textKey && readGuid(key, value)) return;
-    const hash = hash16(textKey ? key : key.toLowerCase());
+    const hash = hash16(textKey ? wellFormed(key) : key.trimEnd().toLowerCase());
     for (let word = 0; word < WORDS; word++) {
       value[word] =
         ((hash[word * 4] as number) << 24) |
@@ -93,6 +93,11 @@ export function createKeySet(expected: number, { textKey }: { readonly textKey: 
   };
 }
 
+/** A lone surrogate has no UTF-8, and would be hashed as any other. */
+function wellFormed(key: string): string {
+  return key.isWellFormed() ? key : JSON.stringify(key);
+}
+
 function placesFor(keys: number): number {
   return Math.ceil(keys / MAX_LOAD) + 8;
 }
@@ -111,7 +116,7 @@ const DIGITS = Uint8Array.from({ length: 128 }, (_, code) => {
 
 /** Writes the bits of a GUID into `value`; false where the text is none. */
 function readGuid(text: string, value: Uint32Array): boolean {
-  if (text.length !== 36) return false;
+  if (text.length < 36 || (text.length > 36 && text.trimEnd().length !== 36)) return false;
   let word = 0;
   let digits = 0;
   for (let index = 0; index < 36; index++) {

@@ -106,7 +106,7 @@ function examine({ shape, limit, rows: read }: Read, before: Page | undefined, o
   const hasKnownOrder = keyColumns.some(({ kind }) => kind !== 'text' && kind !== 'guid');
   const hasText = keyColumns.some(({ kind }) => kind === 'text');
   const near = before?.last;
-  const repeats = hasText ? repeatsOfTexts(before?.repeats) : repeatsInOrder(near?.key);
+  const repeats = hasText ? repeatsOfTexts(before?.repeats.texts) : repeatsInOrder(near?.key);
   const rows: KeyedRow[] = [];
   let leftOut = 0;
   let last: Row | undefined;
@@ -137,20 +137,20 @@ function examine({ shape, limit, rows: read }: Read, before: Page | undefined, o
 /** Tells where a key was seen before. */
 interface Repeats {
   see(key: string): 'first' | 'pageBefore' | 'twice';
-  /** Whether this page had it. */
-  has(key: string): boolean;
+  /** All of this page, where they are texts. */
+  readonly texts?: ReadonlySet<string>;
 }
 
 /** Texts that the server holds equal come in any order. */
-function repeatsOfTexts(before: Repeats | undefined): Repeats {
-  const keys = new Set<string>();
+function repeatsOfTexts(before: ReadonlySet<string> | undefined): Repeats {
+  const texts = new Set<string>();
   return {
     see(key) {
-      if (keys.has(key)) return 'twice';
-      keys.add(key);
+      if (texts.has(key)) return 'twice';
+      texts.add(key);
       return before?.has(key) ? 'pageBefore' : 'first';
     },
-    has: (key) => keys.has(key),
+    texts,
   };
 }
 
@@ -168,7 +168,6 @@ function repeatsInOrder(last: string | undefined): Repeats {
       isAhead = false;
       return place;
     },
-    has: (key) => key === last,
   };
 }
 

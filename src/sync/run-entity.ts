@@ -7,7 +7,7 @@
  *             batch holds, and dead letters as they were refused (intake.ts)
  *     map     row → payload; a row that cannot be mapped is a dead letter, its neighbours go on
  *     batch   batchSize payloads, carried over page borders (outbox.ts)
- *     for each full batch; one is reserved and one is settled while `concurrency` are delivered (sender.ts)
+ *     for each full batch; others are reserved and settled while `concurrency` are delivered (sender.ts)
  *       reserve   store the batch, committed before its first byte is sent
  *       deliver   attempts with backoff, all with the same key (delivery.ts; what an answer means: verdict.ts)
  *       settle    accepted: ledger rows; refused: isolate its bad rows, or none; the TB_R_Log row; one transaction
@@ -260,13 +260,16 @@ async function sendPending(
     keyIndexes,
     next() {
       const shape = readsKeysOnly() ? 'key' : 'row';
-      return { shape, pageRows: options.pageRows ?? (shape === 'row' && trackedKeys ? UNASKED_PAGE_ROWS : PAGE_ROWS) };
+      return {
+        shape,
+        pageRows: options.pageRows ?? (shape === 'row' && trackedKeys && !textKey ? UNASKED_PAGE_ROWS : PAGE_ROWS),
+      };
     },
     leavesOut: isLedgerEmpty ? undefined : trackedKeys?.has,
     ...(comparison.since && { since: comparison.since }),
     signal: options.abort,
   });
-  const waiting = trackedKeys && createWaiting(trackedKeys, intake, keyColumns);
+  const waiting = trackedKeys && createWaiting({ tracked: trackedKeys, intake, keyColumns, stopCause });
   try {
     for await (const page of pages) {
       tally.read += page.rows.length + page.leftOut;

@@ -1,7 +1,7 @@
 /**
  * Sends one entity's batches, in three steps that overlap: while `concurrency` of them are delivered, the one before is
- * settled, and the next one is reserved. At most `concurrency` + 1 have been sent without being settled. What becomes of a
- * batch that is not accepted:
+ * settled, and the next ones, two at most, are reserved. At most `concurrency` + 1 have been sent without being settled. What
+ * becomes of a batch that is not accepted:
  *
  *   refused for its rows   taken apart (isolation.ts): bad rows become dead letters, what is good in it goes through
  *   refused for its size   the same, and later batches are smaller
@@ -173,8 +173,13 @@ export function createSender(
   /** Returns what is accepted and not settled yet; everything else has its end. */
   async function deliverFresh(batch: Batch, kind: BatchKind): Promise<Accepted | undefined> {
     if (!(await steps.begin(batch.keys.length))) {
-      // Where it stays, the next run sends it as one whose outcome is unknown.
-      await ledger.withdraw(batch).finally(() => leave(batch));
+      await ledger.withdraw(batch).catch((error) => {
+        // The next run sends it as one whose outcome is unknown.
+        countPending(tally, batch);
+        steps.countUnresolved(batch);
+        throw error;
+      });
+      leave(batch);
       return undefined;
     }
     countPending(tally, batch);
@@ -184,6 +189,7 @@ export function createSender(
     // Rows that it reports may stop the entity: the next request waits for what comes of them.
     if (verdict === 'accepted' && attempts.at(-1)?.rejected === undefined) {
       breaker.passed();
+      steps.noteTaken(batch);
       return { sent, attempts };
     }
     await finish(sent, delivery, kind);
@@ -326,7 +332,7 @@ export function createSender(
       }
     },
     async send(batch, kind) {
-      // With this one: those that are delivered, one that is settled, one that is reserved.
+      // With this one: those that are delivered, one that is settled or waits, one that is reserved.
       while (inFlight.size >= config.concurrency + 2) await Promise.race(inFlight);
       if (steps.failure !== undefined) throw steps.failure;
       const task = sendFresh(batch, kind)

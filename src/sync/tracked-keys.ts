@@ -6,13 +6,16 @@ import type { Intake } from './intake.ts';
 import { parseKey } from './key.ts';
 import { createKeySet, type KeySet } from './key-set.ts';
 import type { KeyedPage } from './pages.ts';
-import type { Column, ReadOnlyLedger, Row } from './ports.ts';
+import type { Column, ReadOnlyLedger, Row, StopCause } from './ports.ts';
 
 /** A ledger with more rows is asked for each page's keys; up to here its keys are held in memory, 20 bytes each. */
 const MAX_KEYS = 4_000_000;
 
 /** Keys that are looked up at a time. */
 const PAGE_KEYS = 5000;
+
+/** Keys of the source that may wait for the ledger's, 40 bytes each. */
+const MAX_WAITING = 1_000_000;
 
 /** Keys of a ledger. */
 export interface TrackedKeys {
@@ -64,16 +67,29 @@ export interface Waiting {
   flush(): Promise<void>;
 }
 
-/** `keyColumns` hold no text, or all keys are there. */
-export function createWaiting(tracked: TrackedKeys, intake: Intake, keyColumns: readonly Column[]): Waiting {
+/** What a page passes through on its way into the intake. */
+export interface WaitingOptions {
+  readonly tracked: TrackedKeys;
+  readonly intake: Intake;
+  /** They hold no text, or all keys are there. */
+  readonly keyColumns: readonly Column[];
+  /** Why no further row is to be taken; undefined while it is. */
+  readonly stopCause: () => StopCause | undefined;
+}
+
+/** Nothing waits yet. */
+export function createWaiting({ tracked, intake, keyColumns, stopCause }: WaitingOptions): Waiting {
   /** Those of one page each, a line a key: one text needs less memory than its parts. */
   let kept: string[] = [];
+  let keptKeys = 0;
 
   async function flush(): Promise<void> {
     await tracked.complete;
     const pages = kept;
     kept = [];
+    keptKeys = 0;
     for (const page of pages) {
+      if (stopCause() !== undefined) return;
       const keys = page.split('\n');
       const rows = keys.filter((key) => !tracked.has(key)).map((key) => ({ key, row: cellsOf(key) }));
       await intake.take({ shape: 'key', rows, leftOut: keys.length - rows.length });
@@ -88,13 +104,17 @@ export function createWaiting(tracked: TrackedKeys, intake: Intake, keyColumns: 
 
   return {
     async take(page) {
-      if (tracked.isComplete || page.shape === 'row') {
+      if (tracked.isComplete || page.shape === 'row' || keptKeys >= MAX_WAITING) {
         await flush();
-        return intake.take(page);
+        if (stopCause() !== undefined) return;
+        // What it left out was what had been read of the ledger by then.
+        const rows = page.rows.filter(({ key }) => !tracked.has(key));
+        return intake.take({ ...page, rows, leftOut: page.leftOut + page.rows.length - rows.length });
       }
       for (let from = 0; from < page.rows.length; from += PAGE_KEYS) {
         const keys = page.rows.slice(from, from + PAGE_KEYS).map(({ key }) => key);
         kept.push(keys.join('\n'));
+        keptKeys += keys.length;
       }
       return intake.take({ ...page, rows: [] });
     },

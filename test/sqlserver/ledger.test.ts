@@ -114,6 +114,17 @@ describe('a ledger', () => {
     });
   });
 
+  it('settles a batch all of whose rows were rejected', async () => {
+    const { ledger } = await ledgerOf(entityNamed('AllRejected'));
+    assert.equal(await ledger.isEmpty(), true);
+    const batch = batchOf(['1', '2']);
+    await ledger.reserve(batch);
+    const letters = batch.keys.map((key): DeadLetter => ({ key, reason: 'field Name is empty' }));
+    assert.equal(await ledger.settle(batch, ACCEPTED, letters), 2);
+    assert.deepEqual(await unresolvedOf(ledger), []);
+    assert.deepEqual(await query("SELECT EntityId FROM dbo.TB_R_SYNC_TRACKING WHERE EntityType = N'AllRejected'"), []);
+  });
+
   it('gives the key of each row under any label', async () => {
     const entity: EntityIdentity = { ...entityNamed('Each'), trackingLabels: ['Each', 'EachOld'] };
     const { ledger } = await ledgerOf(entity);

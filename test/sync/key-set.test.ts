@@ -45,6 +45,16 @@ describe('a set of keys', () => {
     assert.deepEqual([set.has(upper), set.has(upper.toLowerCase())], [true, false]);
   });
 
+  test('of texts tells lone surrogates apart; of others holds what the old job wrote with spaces behind it', () => {
+    const texts = createKeySet(2, { textKey: true });
+    texts.add('a\uD800');
+    assert.deepEqual([texts.has('a\uD800'), texts.has('a\uD801'), texts.has('a\uFFFD')], [true, false, false]);
+    const others = createKeySet(2, { textKey: false });
+    others.add('42 ');
+    others.add('ABCDEF00-0000-4000-8000-000000000000  ');
+    assert.deepEqual([others.has('42'), others.has('abcdef00-0000-4000-8000-000000000000')], [true, true]);
+  });
+
   test('takes what is nearly a GUID for what it is', () => {
     const set = createKeySet(1, { textKey: false });
     set.add('0000000g-0000-4000-8000-000000000000');

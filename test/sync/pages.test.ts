@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { readPages } from '../../src/sync/pages.ts';
 import type { Column, Row, Source } from '../../src/sync/ports.ts';
@@ -161,4 +163,26 @@ test('an error of the source reaches the caller, of the page read ahead too', as
     },
   };
   await assert.rejects(readAll(source, 2), /gone/);
+});
+
+test('the texts of earlier pages are let go of', async () => {
+  setFlagsFromString('--expose-gc');
+  const collectGarbage = runInNewContext('gc');
+  const rows: Row[] = Array.from({ length: 60_000 }, (_, index) => [`key ${String(index).padStart(60, '0')}`]);
+  const used = async (until: number) => {
+    const source = memorySource(rows.slice(0, until));
+    const next = () => ({ shape: 'row', pageRows: 1000 }) as const;
+    const options = { entity: 'Users', columns: TEXT_KEY, keyIndexes: [0], next, signal: new AbortController().signal };
+    let pages = 0;
+    for await (const _ of readPages(source, options)) {
+      pages += 1;
+      if (pages < until / 1000) continue;
+      collectGarbage();
+      return process.memoryUsage().heapUsed;
+    }
+    throw new Error('there were fewer pages');
+  };
+  const few = await used(5000);
+  const many = await used(60_000);
+  assert.ok(many - few < 1_500_000, `${many - few} bytes more`);
 });

@@ -47,6 +47,28 @@ test('rows are sent once, whichever of source and ledger is read faster', async 
   );
 });
 
+test('what waits for the ledger is not looked up any more once the run is to stop', async () => {
+  const ledger = new SlowLedger();
+  const rows = numberedRows(200);
+  ledger.tracked.set('none of the source', undefined);
+  const lookups: number[] = [];
+  const source = memorySource(rows);
+  const lookup = source.lookup.bind(source);
+  source.lookup = (...wanted) => {
+    lookups.push(wanted[0].length);
+    return lookup(...wanted);
+  };
+  const eachKey = ledger.eachKey.bind(ledger);
+  ledger.eachKey = async (take, signal) => {
+    // All of the source waits by then.
+    while (source.reads < 20) await new Promise(setImmediate);
+    await eachKey(take, signal);
+  };
+  const { tally, run } = await runOnce({ source, ledger, options: { pageRows: 10, limit: 5 } });
+  assert.deepEqual(await run, { state: 'stopped', stoppedBy: 'limit' });
+  assert.deepEqual([lookups, tally.accepted, tally.left], [[10], 5, 5]);
+});
+
 test('a ledger that fails while its keys are read fails the entity', async () => {
   const ledger = new SlowLedger();
   ledger.tracked.set('1', undefined);
