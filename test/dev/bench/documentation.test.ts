@@ -15,7 +15,7 @@ test('docs/performance.md describes each work that is measured', () => {
 });
 
 test('docs/performance.md has each ratio with its target', () => {
-  const rows = [...page.replaceAll('`', '').matchAll(/^\| (.+?) \|[^|]*\| ([≤≥] .+?) \|/gm)];
+  const rows = [...page.replaceAll('`', '').matchAll(/^\| (.+?) +\|[^|]*\| +([≤≥] .+?) +\|/gm)];
   const targets = REPORT.ratios.map(({ work, target, unit }) => {
     const limit = 'atMost' in target ? `≤ ${target.atMost}` : `≥ ${target.atLeast}`;
     return `${work} ${limit}${unit === 'MB' ? ' MB' : ''}`;
