@@ -43,6 +43,7 @@ import type {
   Destination,
   Ledger,
   ReadOnlyLedger,
+  RowShape,
   RunObserver,
   Source,
   StopCause,
@@ -55,10 +56,10 @@ import { createWaiting, noTrackedKeys, readTrackedKeys } from './tracked-keys.ts
 const PAGE_ROWS = 5000;
 
 /**
- * The same where whole rows are read and the ledger need not be asked about them: what lives no longer than a moment costs the
- * garbage collector next to nothing.
+ * Whole rows of one read at least: small batches tell of wide rows, but each read costs a round trip. More are read where the
+ * ledger is asked about each page; else what lives no longer than a moment costs the garbage collector next to nothing.
  */
-const UNASKED_PAGE_ROWS = 500;
+const SMALLEST_PAGE_ROWS = 500;
 
 /** Where more of a page's rows are to be sent, the next pages are read whole: to look so many up would cost more. */
 const MAX_LOOKUP_PART = 0.25;
@@ -260,10 +261,8 @@ async function sendPending(
     keyIndexes,
     next() {
       const shape = readsKeysOnly() ? 'key' : 'row';
-      return {
-        shape,
-        pageRows: options.pageRows ?? (shape === 'row' && trackedKeys && !textKey ? UNASKED_PAGE_ROWS : PAGE_ROWS),
-      };
+      const asksLedger = trackedKeys === undefined || textKey;
+      return { shape, pageRows: options.pageRows ?? pageRowsFor(entity, shape, asksLedger) };
     },
     leavesOut: isLedgerEmpty ? undefined : trackedKeys?.has,
     ...(comparison.since && { since: comparison.since }),
@@ -310,6 +309,11 @@ async function sendPending(
     await writes?.ledger.rememberComparison({ ...withoutWatermark(known), sourceHash: current });
     return current;
   }
+}
+
+function pageRowsFor({ destination }: Entity, shape: RowShape, asksLedger: boolean): number {
+  if (shape === 'key') return PAGE_ROWS;
+  return asksLedger ? Math.min(PAGE_ROWS, Math.max(SMALLEST_PAGE_ROWS, destination.batchSize * 2)) : SMALLEST_PAGE_ROWS;
 }
 
 async function refuseSmallSource(entity: Entity, source: Source): Promise<void> {

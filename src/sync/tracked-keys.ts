@@ -4,15 +4,12 @@
  */
 import type { Intake } from './intake.ts';
 import { parseKey } from './key.ts';
-import { createKeySet, type KeySet } from './key-set.ts';
+import { createKeySet } from './key-set.ts';
 import type { KeyedPage } from './pages.ts';
 import type { Column, ReadOnlyLedger, Row, StopCause } from './ports.ts';
 
 /** A ledger with more rows is asked for each page's keys; up to here its keys are held in memory, 20 bytes each. */
 const MAX_KEYS = 4_000_000;
-
-/** Keys that are looked up at a time. */
-const PAGE_KEYS = 5000;
 
 /** Keys of the source that may wait for the ledger's, 40 bytes each. */
 const MAX_WAITING = 1_000_000;
@@ -40,7 +37,7 @@ export async function readTrackedKeys(
 ): Promise<TrackedKeys | undefined> {
   const rows = await ledger.count();
   if (rows > MAX_KEYS) return undefined;
-  const keys: KeySet = createKeySet(rows, { textKey });
+  const keys = createKeySet(rows, { textKey });
   const stopped = new AbortController();
   let isComplete = false;
   const complete = ledger.eachKey(keys.add, AbortSignal.any([signal, stopped.signal])).then(() => {
@@ -111,11 +108,8 @@ export function createWaiting({ tracked, intake, keyColumns, stopCause }: Waitin
         const rows = page.rows.filter(({ key }) => !tracked.has(key));
         return intake.take({ ...page, rows, leftOut: page.leftOut + page.rows.length - rows.length });
       }
-      for (let from = 0; from < page.rows.length; from += PAGE_KEYS) {
-        const keys = page.rows.slice(from, from + PAGE_KEYS).map(({ key }) => key);
-        kept.push(keys.join('\n'));
-        keptKeys += keys.length;
-      }
+      if (page.rows.length > 0) kept.push(page.rows.map(({ key }) => key).join('\n'));
+      keptKeys += page.rows.length;
       return intake.take({ ...page, rows: [] });
     },
     flush,
