@@ -114,6 +114,45 @@ describe('a ledger', () => {
     });
   });
 
+  describe('whose tracked keys the run knows, asked to settle what may be tracked under an older label,', () => {
+    const track = (label: string, key: string) =>
+      server.execute('log', 'INSERT INTO dbo.TB_R_SYNC_TRACKING (EntityType, EntityId) VALUES (@label, @key)', {
+        label,
+        key,
+      });
+    const hashesOf = async (name: string) =>
+      (await query(`SELECT EntityType, RowHash FROM dbo.TB_R_SYNC_TRACKING WHERE EntityType LIKE N'${name}%'`)).map(
+        ({ EntityType, RowHash }) => [EntityType, RowHash !== null],
+      );
+    const never = new AbortController().signal;
+
+    it('records a batch of an earlier run under that label', async () => {
+      const entity: EntityIdentity = { ...entityNamed('Late'), trackingLabels: ['Late', 'LateOld'] };
+      await track('LateOld', '1');
+      const { ledger: earlier } = await ledgerOf(entity);
+      const batch = batchOf(['1']);
+      await earlier.reserve(batch);
+      const { ledger } = await ledgerOf(entity);
+      await ledger.eachKey(() => {}, never);
+      await ledger.settle(batch, ACCEPTED, []);
+      assert.deepEqual(await hashesOf('Late'), [['LateOld', true]]);
+    });
+
+    it('records a dead letter that was due under that label', async () => {
+      const entity: EntityIdentity = { ...entityNamed('Due'), trackingLabels: ['Due', 'DueOld'] };
+      await track('DueOld', '1');
+      const { ledger } = await ledgerOf(entity);
+      await ledger.deadLetter([{ key: '1', reason: 'field Name is empty' }]);
+      await server.execute('log', "UPDATE dbo.TB_R_SYNC_FAILURE SET NextTryAt = NULL WHERE EntityType = N'Due'");
+      await ledger.eachKey(() => {}, never);
+      assert.deepEqual(await ledger.dueDeadLetters(undefined, 10), ['1']);
+      const batch = batchOf(['1']);
+      await ledger.reserve(batch);
+      await ledger.settle(batch, ACCEPTED, []);
+      assert.deepEqual(await hashesOf('Due'), [['DueOld', true]]);
+    });
+  });
+
   it('settles a batch all of whose rows were rejected', async () => {
     const { ledger } = await ledgerOf(entityNamed('AllRejected'));
     assert.equal(await ledger.isEmpty(), true);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import type { Entity } from '../../src/sync/entity.ts';
 import { SyncError } from '../../src/sync/errors.ts';
 import type { Column, Row, Source } from '../../src/sync/ports.ts';
 import {
@@ -344,4 +345,26 @@ test('a batch whose settle fails counts as unresolved and stops the entity', asy
   // The second may be on its way while the first is settled.
   assert.ok(destination.sent.length <= 2);
   assert.equal(tally.unresolved, destination.sent.length * 3);
+});
+
+test('pages of whole rows are small where batches are, whose rows may be wide, and where the ledger is not asked', async () => {
+  const limitsOf = async (batchSize: number, changes: Entity['changes'], tracked: number) => {
+    const ledger = new MemoryLedger();
+    for (const [id] of numberedRows(tracked)) ledger.tracked.set(String(id), undefined);
+    const source = memorySource(numberedRows(3));
+    const page = source.page.bind(source);
+    const limits: number[] = [];
+    source.page = (from, limit, signal, filter) => {
+      limits.push(limit);
+      return page(from, limit, signal, filter);
+    };
+    const { run } = await runOnce({ source, ledger, entity: entityOf({ changes, destination: { batchSize } }) });
+    await run;
+    return limits;
+  };
+  assert.deepEqual(await limitsOf(10, 'changed', 1), [500]);
+  assert.deepEqual(await limitsOf(1000, 'changed', 1), [2000]);
+  assert.deepEqual(await limitsOf(3000, 'changed', 1), [5000]);
+  assert.deepEqual(await limitsOf(3000, 'new', 0), [500]);
+  assert.deepEqual(await limitsOf(10, 'new', 1), [5000], 'keys alone');
 });
