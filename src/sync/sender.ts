@@ -90,6 +90,8 @@ export function createSender(
   const requests = pLimit(config.concurrency);
   const unsettled = pLimit(config.concurrency + 1);
   const inFlight = new Set<Promise<void>>();
+  /** Batches go out in the order of their rows, whichever is reserved first. */
+  let reservedSoFar: Promise<void> = Promise.resolve();
   const held = new Map<string, Uint8Array>();
   let alreadyGone = 0;
   const unknown = new Map<string, UnknownBatch>();
@@ -160,10 +162,14 @@ export function createSender(
 
   async function sendFresh(batch: Batch, kind: BatchKind): Promise<void> {
     if (!steps.mayBegin()) return leave(batch);
-    await ledger.reserve(batch).catch((error) => {
+    const turn = reservedSoFar;
+    const reserved = ledger.reserve(batch).catch((error) => {
       leave(batch);
       throw error;
     });
+    reservedSoFar = reserved.catch(() => {}).then(() => turn);
+    await reserved;
+    await turn;
     await unsettled(async () => {
       const accepted = await requests(() => deliverFresh(batch, kind));
       if (accepted !== undefined) await record(accepted, []);

@@ -63,6 +63,25 @@ describe('batches of one entity', () => {
     );
   });
 
+  test('go out in the order of their rows, whichever is reserved first', async () => {
+    const ledger = new MemoryLedger();
+    const reserve = ledger.reserve.bind(ledger);
+    let calls = 0;
+    ledger.reserve = async (batch) => {
+      calls += 1;
+      for (let turn = calls % 2 === 1 ? 9 : 0; turn > 0; turn -= 1) await new Promise(setImmediate);
+      await reserve(batch);
+    };
+    const destination = new MemoryDestination();
+    const rows = numberedRows(60);
+    const { run } = await runOnce({ rows, ledger, destination, entity: entityWith({ batchSize: 5 }) });
+    await run;
+    assert.deepEqual(
+      destination.sent.flatMap(({ keys }) => keys),
+      keysOf(rows),
+    );
+  });
+
   test('do overlap: the second is sent before the first is settled, and the third is reserved then', async () => {
     const ledger = new MemoryLedger();
     const isThere = Promise.withResolvers<void>();
