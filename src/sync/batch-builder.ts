@@ -5,7 +5,8 @@ import type { Batch, Operation } from './ports.ts';
 /** One payload on its way into a batch. */
 export interface BatchRow {
   readonly key: string;
-  readonly json: string;
+  /** In UTF-8; copied. */
+  readonly json: Uint8Array;
   /** 16 bytes. */
   readonly hash: Uint8Array;
 }
@@ -22,7 +23,7 @@ export interface BatchBuilder {
   /** Rows waiting for their batch to be full. */
   readonly rows: number;
   /** Whether a payload of this JSON can be in any batch. */
-  fits(json: string): boolean;
+  fits(json: Uint8Array): boolean;
   /** Takes a row; returns the batches that are complete with it, or were complete before it: none, one or two. */
   add(row: BatchRow): Batch[];
   /** The last, smaller batch, if rows are waiting. */
@@ -32,8 +33,8 @@ export interface BatchBuilder {
 /** Bytes that the first batch is given space for; later ones get as much as the last one took. */
 const FIRST_BYTES = 64 * 1024;
 
-/** Bytes of a UTF-16 unit in UTF-8 at most. */
-const BYTES_PER_UNIT = 3;
+/** Hashes that a batch is given space for at first. */
+const FIRST_HASHES = 256;
 
 const [OPENING, COMMA, CLOSING] = Buffer.from('[,]') as unknown as [number, number, number];
 
@@ -44,21 +45,18 @@ const NO_BYTES = Buffer.alloc(0);
 export function createBatchBuilder(operation: Operation, limits: BatchLimits, newId: () => string): BatchBuilder {
   const maxBytes = limits.maxBatchBytes ?? Number.POSITIVE_INFINITY;
   let keys: string[] = [];
-  let hashes: Uint8Array[] = [];
+  let hashes: Buffer = NO_BYTES;
   let offsets: number[] = [];
   // The body so far without its closing bracket: "[" and each row with a comma before all but the first. A row is written
-  // straight into it: to join texts first would take the memory three times.
-  let body = NO_BYTES;
+  // straight into it: to join them first would take the memory twice.
+  let body: Buffer = NO_BYTES;
   let bytes = 0;
   let space = FIRST_BYTES;
 
-  /** Makes space for a text of so many UTF-16 units between a bracket or comma and a bracket. */
-  function grow(units: number): void {
-    const atMost = bytes + units * BYTES_PER_UNIT + 2;
-    if (atMost <= body.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(atMost, space, body.length * 2));
-    body.copy(larger, 0, 0, bytes);
-    body = larger;
+  /** Makes space for a payload of this size between a bracket or comma and a bracket, and for a hash. */
+  function grow(size: number): void {
+    body = withSpace(body, bytes, size + 2, space);
+    hashes = withSpace(hashes, keys.length * HASH_BYTES, HASH_BYTES, FIRST_HASHES * HASH_BYTES);
   }
 
   function flush(): Batch | undefined {
@@ -68,7 +66,7 @@ export function createBatchBuilder(operation: Operation, limits: BatchLimits, ne
       id: newId(),
       operation,
       keys,
-      hashes: Buffer.concat(hashes, hashes.length * HASH_BYTES),
+      hashes: hashes.subarray(0, keys.length * HASH_BYTES),
       offsets: Uint32Array.from(offsets),
       body: body.subarray(0, bytes),
     };
@@ -76,7 +74,7 @@ export function createBatchBuilder(operation: Operation, limits: BatchLimits, ne
     body = NO_BYTES;
     bytes = 0;
     keys = [];
-    hashes = [];
+    hashes = NO_BYTES;
     offsets = [];
     return batch;
   }
@@ -85,16 +83,17 @@ export function createBatchBuilder(operation: Operation, limits: BatchLimits, ne
     get rows() {
       return keys.length;
     },
-    fits: (json) => maxBytes === Number.POSITIVE_INFINITY || Buffer.byteLength(json) + 2 <= maxBytes,
+    fits: (json) => maxBytes === Number.POSITIVE_INFINITY || json.length + 2 <= maxBytes,
     add({ key, json, hash }) {
-      const isOver = maxBytes < Number.POSITIVE_INFINITY && bytes + 1 + Buffer.byteLength(json) + 1 > maxBytes;
+      const isOver = maxBytes < Number.POSITIVE_INFINITY && bytes + 1 + json.length + 1 > maxBytes;
       const before = keys.length >= limits.batchSize || isOver ? flush() : undefined;
       grow(json.length);
       body[bytes++] = keys.length === 0 ? OPENING : COMMA;
       offsets.push(bytes);
-      bytes += body.write(json, bytes);
+      body.set(json, bytes);
+      bytes += json.length;
+      hashes.set(hash, keys.length * HASH_BYTES);
       keys.push(key);
-      hashes.push(hash);
       const now = keys.length >= limits.batchSize ? flush() : undefined;
       return before === undefined && now === undefined
         ? NO_BATCH
@@ -102,4 +101,12 @@ export function createBatchBuilder(operation: Operation, limits: BatchLimits, ne
     },
     flush,
   };
+}
+
+/** A buffer with the same first `used` bytes, and space for `more` of them: the same one, or one at least twice as large. */
+function withSpace(buffer: Buffer, used: number, more: number, atFirst: number): Buffer {
+  if (used + more <= buffer.length) return buffer;
+  const larger = Buffer.allocUnsafeSlow(Math.max(used + more, atFirst, buffer.length * 2));
+  buffer.copy(larger, 0, 0, used);
+  return larger;
 }

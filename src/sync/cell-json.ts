@@ -57,39 +57,26 @@ export function textOf(kind: ColumnKind): (value: Value) => string {
 }
 
 /**
- * A value's JSON: numbers and booleans as such, a bigint beyond ±(2^53 − 1) as a string (readers that hold numbers as
- * doubles would change it), everything else its text as a string.
+ * A value's JSON where that is not its text in quotes: of numbers and booleans. A bigint beyond ±(2^53 − 1) is a string
+ * nevertheless (readers that hold numbers as doubles would change it). Undefined where each value's text goes in quotes.
  */
-export function jsonOf(kind: ColumnKind): (value: Value) => string {
+export function bareJsonOf(kind: ColumnKind): ((value: Value) => string) | undefined {
+  if (!NUMERIC.has(kind)) return undefined;
   const text = textOf(kind);
-  switch (kind) {
-    case 'integer':
-    case 'decimal':
-    case 'float':
-    case 'boolean':
-      return text;
-    case 'bigint':
-      return (value) => (Number.isSafeInteger(Number(value)) ? text(value) : `"${text(value)}"`);
-    case 'text':
-      return JSON.stringify;
-    default:
-      return (value) => `"${text(value)}"`;
-  }
+  return kind === 'bigint' ? (value) => (Number.isSafeInteger(Number(value)) ? text(value) : `"${text(value)}"`) : text;
 }
 
 /**
  * Makes the function from a value's text to the JSON of `as`; it gives undefined where the text does not convert.
  * Undefined itself where no value of this kind would.
  *
- *   string    any text, in quotes
  *   number    numbers and bigint: their exact digits; booleans: 1, 0; text: a JSON number, spaces around it dropped
  *   boolean   numbers: 0, 1; text: true, false, 1, 0 in any case, spaces around it dropped
  */
 export function conversion(
-  as: 'string' | 'number' | 'boolean',
+  as: 'number' | 'boolean',
   kind: ColumnKind,
 ): ((text: string) => string | undefined) | undefined {
-  if (as === 'string') return JSON.stringify;
   if (kind !== 'text' && !NUMERIC.has(kind)) return undefined;
   if (as === 'number') {
     if (kind === 'boolean') return (text) => (text === 'true' ? '1' : '0');

@@ -29,7 +29,7 @@ import type { Tally } from './tally.ts';
 const PAGE_KEYS = 5000;
 
 /** The JSON of a row whose key stands in the URL: what is stored of it, and not sent. */
-const IN_URL = 'null';
+const IN_URL = Buffer.from('null');
 
 /** Whether each deletion is a call of its own, with the key in the URL. */
 export function isCallPerRow({ map }: DeletedConfig): boolean {
@@ -38,7 +38,7 @@ export function isCallPerRow({ map }: DeletedConfig): boolean {
 
 /** Whether a batch's body is that of such a call. */
 export function isBodyOfCallPerRow(body: Uint8Array): boolean {
-  return Buffer.from(body).toString() === `[${IN_URL}]`;
+  return Buffer.from(body).toString() === `[${IN_URL.toString()}]`;
 }
 
 /** What deletions work with. */

@@ -9,10 +9,10 @@ export function hashAt(hashes: Uint8Array, index: number): Uint8Array {
   return hashes.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES);
 }
 
-/** The first 16 bytes of SHA-256 over a text in UTF-8. */
-export function hash16(text: string): Uint8Array {
+/** The first 16 bytes of SHA-256 over bytes, or over a text in UTF-8. */
+export function hash16(value: string | Uint8Array): Uint8Array {
   // Through a string: a Buffer from hash() has memory of its own, which takes twice the time.
-  return Buffer.from(hash('sha256', text, 'binary').slice(0, HASH_BYTES), 'binary');
+  return Buffer.from(hash('sha256', value, 'binary').slice(0, HASH_BYTES), 'binary');
 }
 
 /** Whether two hashes are there and the same. */

@@ -1,19 +1,20 @@
 /**
  * Rows to payloads. A map is compiled once per entity against the source's real columns, into one function per field;
- * millions of rows go through these, so JSON is written straight into text and never built as an object.
+ * millions of rows go through these, so JSON is written straight into bytes and never built as an object or a text.
  */
-import { conversion, jsonOf, textOf, type Value } from './cell-json.ts';
+import { bareJsonOf, conversion, textOf, type Value } from './cell-json.ts';
 import { DATE_FORMAT_TOKENS, type DateFormat, formatDate, parseDateFormat, wallClock } from './date-format.ts';
 import type { Entity, FieldMap, Json, PayloadMap } from './entity.ts';
 import { SyncError } from './errors.ts';
 import { hash16 } from './hash.ts';
+import { createJsonBytes, type JsonBytes } from './json-bytes.ts';
 import type { Column, ColumnKind, Row } from './ports.ts';
 
 /** A row's payload, or why it has none. */
 export type Mapped =
   | {
-      /** Compact JSON, fields in the map's order. */
-      readonly json: string;
+      /** Compact JSON, fields in the map's order; only until the next row is mapped. */
+      readonly json: Uint8Array;
       /** The first 16 bytes of SHA-256 over that JSON without the `sentAt` fields. */
       readonly hash: Uint8Array;
     }
@@ -35,20 +36,20 @@ interface Unmappable {
   readonly reason: string;
 }
 
-/** A value's JSON in one row, or why the row has none. */
-type ValueJson = (row: Row, sentAt: Date) => string | Unmappable;
+/** Writes a value's JSON in one row, or says why the row has none. */
+type WriteValue = (row: Row, sentAt: Date, out: JsonBytes) => Unmappable | undefined;
 
 interface Field {
   readonly name: string;
   /** A string: the same JSON in every row. */
-  readonly json: string | ValueJson;
+  readonly value: string | WriteValue;
   readonly hashed: boolean;
 }
 
-/** JSON text with gaps: literals with one more between each two, into which goes the value number slots[gap]. */
-interface Template {
-  readonly parts: string[];
-  readonly slots: readonly number[];
+/** Pieces of a payload one after the other, all of which the hash sees, or none. */
+interface Section {
+  readonly hashed: boolean;
+  readonly pieces: (Uint8Array | WriteValue)[];
 }
 
 /**
@@ -75,21 +76,26 @@ export function columnsOf(map: PayloadMap | undefined): readonly string[] | unde
 export function compileMap(entity: MappedEntity, columns: readonly Column[]): PayloadMapper {
   const { map } = entity;
   const fields = map === undefined ? allColumns(entity.name, columns) : mappedFields(entity, map, columns);
-  const valueJsons = fields.map(({ json }) => json).filter((json) => typeof json === 'function');
-  const payload = template(fields, valueJsons);
-  const hashed = template(
-    fields.filter((field) => field.hashed),
-    valueJsons,
-  );
-  const values: string[] = [];
+  const sections = sectionsOf(fields);
+  const payload = createJsonBytes();
+  const hashed = createJsonBytes();
   return {
     map(row, sentAt) {
-      for (let slot = 0; slot < valueJsons.length; slot++) {
-        const json = (valueJsons[slot] as ValueJson)(row, sentAt);
-        if (typeof json !== 'string') return json;
-        values[slot] = json;
+      payload.clear();
+      hashed.clear();
+      for (const section of sections) {
+        const start = payload.length;
+        for (const piece of section.pieces) {
+          if (typeof piece !== 'function') {
+            payload.bytes(piece);
+            continue;
+          }
+          const unmappable = piece(row, sentAt, payload);
+          if (unmappable !== undefined) return unmappable;
+        }
+        if (section.hashed && sections.length > 1) hashed.copy(payload, start);
       }
-      return { json: fill(payload, values), hash: hash16(fill(hashed, values)) };
+      return { json: payload.view(), hash: hash16((sections.length > 1 ? hashed : payload).view()) };
     },
   };
 }
@@ -116,29 +122,42 @@ export function mapHash({ map }: Pick<Entity, 'map'>, columns: readonly Column[]
   return hash16(JSON.stringify([PAYLOAD_FORMAT, hashed ?? null, kinds]));
 }
 
-/** The JSON of an object with these fields; a slot is an index into `valueJsons`. */
-function template(fields: readonly Field[], valueJsons: readonly ValueJson[]): Template {
-  const parts: string[] = [];
-  const slots: number[] = [];
-  let literal = '{';
-  for (const [index, { name, json }] of fields.entries()) {
-    literal += `${index === 0 ? '' : ','}${JSON.stringify(name)}:`;
-    if (typeof json === 'string') {
-      literal += json;
-      continue;
-    }
-    parts.push(literal, '');
-    slots.push(valueJsons.indexOf(json));
+/** An object with these fields; its hashed sections together are one without the other fields. */
+function sectionsOf(fields: readonly Field[]): readonly Section[] {
+  const sections: Section[] = [];
+  let literal = '';
+  const section = (hashed: boolean): Section => {
+    const last = sections.at(-1);
+    if (last?.hashed === hashed) return last;
+    endLiteral();
+    const next = { hashed, pieces: [] };
+    sections.push(next);
+    return next;
+  };
+  const endLiteral = (): void => {
+    if (literal !== '') sections.at(-1)?.pieces.push(Buffer.from(literal));
     literal = '';
-  }
-  parts.push(`${literal}}`);
-  return { parts, slots };
-}
+  };
+  const add = (hashed: boolean, value: string | WriteValue): void => {
+    const { pieces } = section(hashed);
+    if (typeof value === 'string') {
+      literal += value;
+      return;
+    }
+    endLiteral();
+    pieces.push(value);
+  };
 
-/** Joined, the text is one piece at once; of one made by + every step would stay, to be put together when it is hashed or sent. */
-function fill({ parts, slots }: Template, values: readonly string[]): string {
-  for (let gap = 0; gap < slots.length; gap++) parts[gap * 2 + 1] = values[slots[gap] as number] as string;
-  return parts.join('');
+  const firstHashed = fields.findIndex(({ hashed }) => hashed);
+  add(true, '{');
+  for (const [index, { name, value, hashed }] of fields.entries()) {
+    if (index > 0) add(hashed && index > firstHashed, ',');
+    add(hashed, `${JSON.stringify(name)}:`);
+    add(hashed, value);
+  }
+  add(true, '}');
+  endLiteral();
+  return sections;
 }
 
 /**
@@ -174,15 +193,7 @@ function allColumns(entity: string, columns: readonly Column[]): Field[] {
       );
     }
     sources.set(field, name);
-    const json = jsonOf(kind);
-    return {
-      name: field,
-      hashed: true,
-      json: (row) => {
-        const cell = row[index] ?? null;
-        return cell === null ? 'null' : json(cell);
-      },
-    };
+    return { name: field, hashed: true, value: writeCell(index, 'null', plainValue(kind)) };
   });
 }
 
@@ -205,35 +216,58 @@ function mappedFields(entity: MappedEntity, map: PayloadMap, columns: readonly C
   }
   return fields.map(([name, field]) => {
     if (typeof field === 'string') field = { column: field };
-    if ('const' in field) return { name, hashed: true, json: JSON.stringify(field.const) };
-    if ('sentAt' in field) return { name, hashed: false, json: sentAtJson(entity, name, field) };
-    return { name, hashed: true, json: columnJson(entity.name, name, field, columns) };
+    if ('const' in field) return { name, hashed: true, value: JSON.stringify(field.const) };
+    if ('sentAt' in field) return { name, hashed: false, value: writeSentAt(entity, name, field) };
+    return { name, hashed: true, value: writeColumn(entity.name, name, field, columns) };
   });
 }
 
-function columnJson(
+function writeColumn(
   entity: string,
   name: string,
   field: Extract<FieldMap, { readonly column: string }>,
   columns: readonly Column[],
-): ValueJson {
+): WriteValue {
   const index = findColumn(columns, field.column);
   const column = columns[index] as Column;
-  const nullJson = JSON.stringify(field.default ?? null);
-  const json = valueJson(entity, name, field, column);
-  return (row) => {
+  return writeCell(index, JSON.stringify(field.default ?? null), columnValue(entity, name, field, column));
+}
+
+/** What becomes of a cell that is not NULL: a text of this JSON, or the text itself, to be put in quotes. */
+type CellValue = { readonly json: (value: Value) => string | Unmappable } | { readonly text: (value: Value) => string };
+
+function writeCell(index: number, nullJson: string, value: CellValue): WriteValue {
+  const ofNull = Buffer.from(nullJson);
+  if ('text' in value) {
+    const { text } = value;
+    return (row, _sentAt, out) => {
+      const cell = row[index] ?? null;
+      if (cell === null) out.bytes(ofNull);
+      else out.text(text(cell));
+      return undefined;
+    };
+  }
+  const { json } = value;
+  return (row, _sentAt, out) => {
     const cell = row[index] ?? null;
-    return cell === null ? nullJson : json(cell);
+    if (cell === null) {
+      out.bytes(ofNull);
+      return undefined;
+    }
+    const written = json(cell);
+    if (typeof written !== 'string') return written;
+    out.json(written);
+    return undefined;
   };
 }
 
 /** format, then cases, then as. */
-function valueJson(
+function columnValue(
   entity: string,
   name: string,
   field: Extract<FieldMap, { readonly column: string }>,
   column: Column,
-): (value: Value) => string | Unmappable {
+): CellValue {
   const format = field.format === undefined ? undefined : dateFormat(entity, name, field.format, column);
   // A date in a format of its own is text from there on.
   const kind = format === undefined ? column.kind : 'text';
@@ -243,7 +277,8 @@ function valueJson(
 
   const cases = caseTexts(field.cases ?? {}, kind);
   const otherwise = field.otherwise === undefined ? undefined : JSON.stringify(field.otherwise);
-  return (cell) => cases.get(text(cell)) ?? otherwise ?? value(cell);
+  const json = 'text' in value ? (cell: Value) => JSON.stringify(value.text(cell)) : value.json;
+  return { json: (cell) => cases.get(text(cell)) ?? otherwise ?? json(cell) };
 }
 
 function convert(
@@ -253,8 +288,9 @@ function convert(
   column: Column,
   kind: ColumnKind,
   text: (value: Value) => string,
-): (value: Value) => string | Unmappable {
-  if (as === undefined) return kind === column.kind ? jsonOf(kind) : (value) => JSON.stringify(text(value));
+): CellValue {
+  if (as === undefined) return kind === column.kind ? plainValue(kind) : { text };
+  if (as === 'string') return { text };
   const converted = conversion(as, kind);
   if (converted === undefined) {
     throw invalid(
@@ -265,7 +301,13 @@ function convert(
   }
   const expected = as === 'number' ? 'a number' : '0, 1, true or false';
   const unmappable = { reason: `field ${name}: column ${column.name} is not ${expected} (as: ${as})` };
-  return (value) => converted(text(value)) ?? unmappable;
+  return { json: (value) => converted(text(value)) ?? unmappable };
+}
+
+/** A value where the map asks for nothing else. */
+function plainValue(kind: ColumnKind): CellValue {
+  const json = bareJsonOf(kind);
+  return json === undefined ? { text: textOf(kind) } : { json };
 }
 
 function caseTexts(cases: Readonly<Record<string, Json>>, kind: ColumnKind): ReadonlyMap<string, string> {
@@ -314,11 +356,11 @@ function parsedFormat(entity: string, name: string, format: string): DateFormat 
   );
 }
 
-function sentAtJson(
+function writeSentAt(
   entity: MappedEntity,
   name: string,
   field: Extract<FieldMap, { readonly sentAt: string }>,
-): ValueJson {
+): WriteValue {
   const format = parsedFormat(entity.name, name, field.sentAt);
   const timeZone = field.timeZone ?? entity.timeZone;
   let clock: (instant: Date) => Date;
@@ -333,13 +375,14 @@ function sentAtJson(
   }
   // All rows of a batch share one time.
   let last = Number.NaN;
-  let json = '';
-  return (_row, sentAt) => {
+  let json = Buffer.alloc(0);
+  return (_row, sentAt, out) => {
     if (sentAt.getTime() !== last) {
-      json = JSON.stringify(formatDate(format, clock(sentAt)));
+      json = Buffer.from(JSON.stringify(formatDate(format, clock(sentAt))));
       last = sentAt.getTime();
     }
-    return json;
+    out.bytes(json);
+    return undefined;
   };
 }
 

@@ -12,7 +12,7 @@ export interface Outbox {
   /** The time of sending of a row that is put in next. */
   sentAt(isSuspect: boolean): Date;
   /** Whether a payload of this JSON can be in any batch. */
-  fits(json: string): boolean;
+  fits(json: Uint8Array): boolean;
   /** Undefined where no batch is full with it: most rows have nothing to wait for. */
   put(row: BatchRow, isSuspect: boolean): Promise<void> | undefined;
   /** Passes the batches on that are not full. */

@@ -7,7 +7,8 @@ import { emptyTally } from '../../src/sync/tally.ts';
 /** A batch of these payloads (JSON text) by key. */
 export function batchOf(operation: Operation, payloads: Readonly<Record<string, string>>): Batch {
   const builder = createBatchBuilder(operation, { batchSize: 1000 }, () => '11111111-0000-4000-8000-000000000000');
-  for (const [key, json] of Object.entries(payloads)) builder.add({ key, json, hash: new Uint8Array(16) });
+  for (const [key, json] of Object.entries(payloads))
+    builder.add({ key, json: Buffer.from(json), hash: new Uint8Array(16) });
   return builder.flush() as Batch;
 }
 

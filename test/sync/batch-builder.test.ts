@@ -4,7 +4,11 @@ import fc from 'fast-check';
 import { type BatchRow, createBatchBuilder } from '../../src/sync/batch-builder.ts';
 import type { Batch } from '../../src/sync/ports.ts';
 
-const rowOf = (json: string, index: number): BatchRow => ({ key: `${index}`, json, hash: Buffer.alloc(16, index) });
+const rowOf = (json: string, index: number): BatchRow => ({
+  key: `${index}`,
+  json: Buffer.from(json),
+  hash: Buffer.alloc(16, index),
+});
 const jsonRow = fc.string({ unit: 'grapheme', maxLength: 30 }).map((text) => JSON.stringify({ text }));
 
 function build(rows: readonly BatchRow[], limits: { batchSize: number; maxBatchBytes?: number }): Batch[] {
@@ -91,7 +95,7 @@ test("a row's offset is where its JSON begins in the body", () => {
 
 test('a payload fits exactly when a batch of it alone is within maxBatchBytes', () => {
   const builder = createBatchBuilder('upsert', { batchSize: 10, maxBatchBytes: 12 }, () => 'id');
-  assert.equal(builder.fits('"12345678"'), true);
-  assert.equal(builder.fits('"123456789"'), false);
-  assert.equal(builder.fits('"1234567é"'), false);
+  assert.equal(builder.fits(Buffer.from('"12345678"')), true);
+  assert.equal(builder.fits(Buffer.from('"123456789"')), false);
+  assert.equal(builder.fits(Buffer.from('"1234567é"')), false);
 });

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
-import { conversion, jsonOf, textOf, type Value } from '../../src/sync/cell-json.ts';
+import { bareJsonOf, conversion, textOf, type Value } from '../../src/sync/cell-json.ts';
 import type { ColumnKind } from '../../src/sync/ports.ts';
 
-const json = (kind: ColumnKind, value: Value) => jsonOf(kind)(value);
+const json = (kind: ColumnKind, value: Value) => bareJsonOf(kind)?.(value) ?? JSON.stringify(textOf(kind)(value));
 
 test('every kind has its JSON form', () => {
   const at = (iso: string) => new Date(iso);
@@ -62,25 +61,10 @@ test('a bigint is a number while doubles hold it, else a string', () => {
   }
 });
 
-test('any text becomes well-formed JSON that reads back the same', () => {
-  fc.assert(
-    fc.property(fc.string({ unit: 'binary' }), (text) => {
-      const written = json('text', text);
-      assert.equal(JSON.parse(written), text);
-      assert.ok(written.isWellFormed());
-    }),
-  );
-});
-
 test('as converts what it can, and nothing else', () => {
-  const convert = (as: 'string' | 'number' | 'boolean', kind: ColumnKind, value: Value) =>
+  const convert = (as: 'number' | 'boolean', kind: ColumnKind, value: Value) =>
     conversion(as, kind)?.(textOf(kind)(value));
-  const cases: ['string' | 'number' | 'boolean', ColumnKind, Value, string | undefined][] = [
-    ['string', 'integer', 7, '"7"'],
-    ['string', 'decimal', '1.50', '"1.50"'],
-    ['string', 'bigint', '9223372036854775807', '"9223372036854775807"'],
-    ['string', 'boolean', true, '"true"'],
-    ['string', 'text', 'a"b', '"a\\"b"'],
+  const cases: ['number' | 'boolean', ColumnKind, Value, string | undefined][] = [
     ['number', 'text', ' -1.50 ', '-1.50'],
     ['number', 'text', '1e3', '1e3'],
     ['number', 'text', '007', undefined],
@@ -109,6 +93,5 @@ test('as converts what it can, and nothing else', () => {
   for (const kind of ['guid', 'binary', 'date', 'time', 'datetime', 'datetimeoffset'] as const) {
     assert.equal(conversion('number', kind), undefined);
     assert.equal(conversion('boolean', kind), undefined);
-    assert.notEqual(conversion('string', kind), undefined);
   }
 });

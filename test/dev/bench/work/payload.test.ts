@@ -24,6 +24,6 @@ test("a floor's user has the JSON text of the shipped map", async () => {
       now,
     );
     const cells = USER_COLUMNS.split(', ').map((column) => row[column]) as unknown as UserCells;
-    assert.equal(JSON.stringify(userPayload(cells, sendingTime(now))), 'json' in mapped && mapped.json);
+    assert.equal(JSON.stringify(userPayload(cells, sendingTime(now))), 'json' in mapped && mapped.json.toString());
   }
 });
