@@ -464,16 +464,21 @@ export class SessionCore implements Runtime, Names {
     if (this.isDoomed) throw sqlError(3930);
     if (this.transactionCount === 0 && this.settings.implicitTransactions) yield* this.begin();
     const inTransaction = this.transactionCount > 0;
+    // With XACT_ABORT an error ends the transaction: nothing has to be kept for taking back the statement alone.
+    const hasSavepoint = inTransaction && !this.settings.xactAbort;
     if (inTransaction) {
       yield* this.openStorage();
-      this.connection.exec('SAVEPOINT statement');
+      if (hasSavepoint) this.connection.exec('SAVEPOINT statement');
     } else if (temporaryOnly) this.connection.exec('BEGIN');
     else {
       yield* this.takeWriter();
       this.connection.exec('BEGIN IMMEDIATE');
     }
     const before = this.schema();
-    return (isDone) => this.endWrite(inTransaction, isDone, before);
+    return (isDone) => {
+      if (inTransaction && !hasSavepoint) this.isDoomed ||= !isDone;
+      else this.endWrite(inTransaction, isDone, before);
+    };
   }
 
   private endWrite(inTransaction: boolean, isDone: boolean, before: Schema): void {
