@@ -2,6 +2,7 @@
 import type { ConnectionConfiguration } from 'tedious';
 import type { ConnectionSettings } from '../sync/connection.ts';
 import { type ConnectionRole, connectError, isRefusedLogin } from './connect-error.ts';
+import { loadDriver } from './driver.ts';
 import { createSession, type Session } from './session.ts';
 import { statementError } from './statement-error.ts';
 
@@ -25,7 +26,7 @@ export async function connect(
   role: ConnectionRole,
   signal?: AbortSignal,
 ): Promise<Session> {
-  const driver = await import('tedious');
+  const driver = await loadDriver();
   const connection = new driver.Connection(driverConfiguration(settings));
   // A lost connection emits `error`, which without a listener ends the process; the statement under way fails anyway.
   connection.on('error', () => {});

@@ -1,10 +1,8 @@
 /** One connection, one statement at a time: rows as arrays of cells, typed parameters, bulk load, transactions, cancelling. */
 import type { Connection } from 'tedious';
 import type { Cell, Row } from '../sync/ports.ts';
+import type { Driver } from './driver.ts';
 import type { Parameters, ParameterType } from './parameters.ts';
-
-/** The driver, which is loaded when the first connection is opened. */
-export type Driver = typeof import('tedious');
 
 /** `dataLength` of a (max) type. */
 export const MAX_LENGTH = 65535;
