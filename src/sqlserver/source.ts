@@ -56,22 +56,43 @@ export function createSource(pool: Pool, entity: SourceEntity, columns?: readonl
     return sinceTime(since, await time(since.column), entity.detection.overlapMinutes);
   }
 
+  async function pageOf(from: Row | undefined, limit: number, { shape, since }: PageFilter) {
+    const described = await description();
+    const columns = columnsOf(described, shape);
+    const changed = since && (await predicateOf(since));
+    const part = { from, limit, ...(changed && { since: changed }) };
+    return { columns, ...pageStatement(entity, columns, described.key, part) };
+  }
+
   return {
     location: JSON.stringify([server, port ?? null, instance ?? null, database]).toLowerCase(),
     async describe() {
       return (await description()).columns;
     },
-    async page(from, limit, signal, { shape, since }) {
-      const described = await description();
-      const columns = columnsOf(described, shape);
-      const changed = since && (await predicateOf(since));
-      const { sql, parameters } = pageStatement(entity, columns, described.key, {
-        from,
-        limit,
-        ...(changed && { since: changed }),
-      });
+    async page(from, limit, signal, filter) {
+      const { columns, sql, parameters } = await pageOf(from, limit, filter);
       const { rows } = await onSession((session) => session.query(sql, parameters, signal), signal);
-      return convertCells(rows, columns);
+      return rows.map(converter(columns));
+    },
+    async eachRow(from, limit, signal, filter, take) {
+      const { columns, sql, parameters } = await pageOf(from, limit, filter);
+      const convert = converter(columns);
+      let taken = 0;
+      let isWhole = true;
+      await onSession(async (session) => {
+        try {
+          await session.query(sql, parameters, signal, (row) => {
+            taken += 1;
+            take(convert(row));
+          });
+        } catch (error) {
+          // To do it again would give rows twice.
+          if (taken === 0 || signal.aborted) throw error;
+          isWhole = false;
+          await session.close();
+        }
+      }, signal);
+      return isWhole;
     },
     async lookup(keys, shape, signal) {
       if (keys.length === 0) return [];
@@ -87,11 +108,8 @@ export function createSource(pool: Pool, entity: SourceEntity, columns?: readonl
         );
         return session.query(sql, {}, signal);
       }, signal);
-      const found = convertCells(
-        rows.map(([, ...row]) => row),
-        columns,
-      );
-      return found.map((row, place) => ({ index: Number(rows[place]?.[0]), row }));
+      const convert = converter(columns);
+      return rows.map(([index, ...row]) => ({ index: Number(index), row: convert(row) }));
     },
     async count(atMost) {
       const { sql, parameters } = countStatement(entity, atMost);
@@ -119,12 +137,13 @@ function columnsOf({ columns, key }: Description, shape: PageFilter['shape']): r
   return shape === 'key' ? key : columns;
 }
 
-function convertCells(rows: readonly Row[], columns: readonly SourceColumn[]): Row[] {
+/** Makes rows' cells what the tool takes them for. */
+function converter(columns: readonly SourceColumn[]): (row: Row) => Row {
   const converted = columns.flatMap(({ cell }, index) => (cell === undefined ? [] : [{ cell, index }]));
-  if (converted.length === 0) return rows as Row[];
-  return rows.map((row) => {
+  if (converted.length === 0) return (row) => row;
+  return (row) => {
     const copy = [...row];
     for (const { cell, index } of converted) copy[index] = cell(copy[index] ?? null);
     return copy;
-  });
+  };
 }

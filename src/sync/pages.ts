@@ -1,6 +1,7 @@
 /**
- * Reads a source by keyset pages, the next one while the caller works on the last, and proves as it goes that keys are
- * neither NULL nor repeated: with either, keyset paging would lose rows without a word.
+ * Reads a source by keyset pages, ahead of the caller, and proves as it goes that keys are neither NULL nor repeated: with
+ * either, keyset paging would lose rows without a word. Rows are passed on in parts of a page while the rest of it is still
+ * coming: what lives for a moment only costs the garbage collector next to nothing.
  *
  * A page begins with the last key of the page before, and what was seen there is dropped. So it is the server that says
  * which keys are equal (case, accents, trailing spaces: its collation knows, nobody else), and of keys that it holds
@@ -17,13 +18,21 @@ export interface PageOptions {
   /** The key's columns, as indexes into `columns`. */
   readonly keyIndexes: readonly number[];
   /** What is read next, asked when the read of a page begins. */
-  readonly next: () => { readonly shape: RowShape; readonly pageRows: number };
+  readonly next: () => PageSize;
   /** Whether the row of this key is of no interest: it is counted, and left out. */
   readonly leavesOut?: ((key: string) => boolean) | undefined;
   /** Only rows that may have changed. */
   readonly since?: PageFilter['since'];
   /** Cancels the read under way. */
   readonly signal: AbortSignal;
+}
+
+/** How much is read by one statement, and passed on at once. */
+export interface PageSize {
+  readonly shape: RowShape;
+  readonly pageRows: number;
+  /** Absent: the page as a whole. */
+  readonly partRows?: number;
 }
 
 /** A row with its key as the ledger writes it. */
@@ -33,7 +42,7 @@ export interface KeyedRow {
   readonly row: Row;
 }
 
-/** Rows in key order. */
+/** Rows in key order: a page, or a part of one. */
 export interface KeyedPage {
   readonly shape: RowShape;
   readonly rows: readonly KeyedRow[];
@@ -47,91 +56,136 @@ function keyCells(row: Row, shape: RowShape, keyIndexes: readonly number[]): Row
 }
 
 /**
- * Yields the source's rows in key order, about `pageRows` at a time, at most two pages in memory.
+ * Yields the source's rows in key order. While the caller works on a part, the next ones are read, up to the end of their page.
  *
- * Throws SyncError SOURCE_KEY_INVALID at a NULL, repeated or falling key, and what `source.page` throws.
+ * Throws SyncError SOURCE_KEY_INVALID at a NULL, repeated or falling key, and what the source throws.
  */
 export async function* readPages(source: Source, options: PageOptions): AsyncGenerator<KeyedPage> {
   const stopped = new AbortController();
   const signal = AbortSignal.any([options.signal, stopped.signal]);
-  let next: Promise<Read> | undefined = read(source, undefined, options, signal);
-  let page: Page | undefined;
+  const parts = createHandover<KeyedPage>();
+  const reading = readAll(source, options, signal, parts).then(parts.end, parts.fail);
   try {
-    while (next !== undefined) {
-      const current: Read = await next;
-      next = current.rows.length < current.limit ? undefined : read(source, current, options, signal);
-      // Its failure is met at the next await; until then it must not count as unhandled.
-      next?.catch(() => {});
-      page = examine(current, page, options);
-      if (page.rows.length + page.leftOut > 0) yield page;
-    }
+    for (let part = await parts.take(); part !== undefined; part = await parts.take()) yield part;
   } finally {
     stopped.abort();
-    await next?.catch(() => {});
+    parts.stop();
+    await reading;
   }
 }
 
-/** What the source gave, not looked at yet; complete where it is fewer than `limit`. */
-interface Read {
-  readonly shape: RowShape;
-  readonly limit: number;
-  readonly rows: readonly Row[];
-}
-
-/** Reads on from the last row before. */
-async function read(
+async function readAll(
   source: Source,
-  before: Read | undefined,
-  { keyIndexes, since, next }: PageOptions,
+  options: PageOptions,
   signal: AbortSignal,
-): Promise<Read> {
-  const { shape, pageRows } = next();
-  const last = before?.rows.at(-1);
-  const from = before && last && keyCells(last, before.shape, keyIndexes);
-  const limit = from === undefined ? pageRows : pageRows + 1;
-  return { shape, limit, rows: await source.page(from, limit, signal, { shape, ...(since && { since }) }) };
+  parts: Handover<KeyedPage>,
+): Promise<void> {
+  const { keyIndexes, since } = options;
+  let border: Border | undefined;
+  let isWhole = true;
+  let isComplete = false;
+  while (!isComplete) {
+    await parts.taken();
+    const { shape, pageRows, partRows = pageRows } = options.next();
+    const from = border && keyCells(border.row, border.shape, keyIndexes);
+    const limit = from === undefined ? pageRows : pageRows + 1;
+    const filter = { shape, ...(since && { since }) };
+    const page = createExamination(shape, border, options);
+    let count = 0;
+    let failure: unknown;
+    const take = (row: Row): void => {
+      if (failure !== undefined) return;
+      count += 1;
+      try {
+        if (page.see(row) >= partRows) parts.put(page.part());
+      } catch (error) {
+        failure = error;
+      }
+    };
+    // A page that broke off is gone on with in the way that is tried again.
+    if (isWhole) isWhole = await source.eachRow(from, limit, signal, filter, take);
+    else {
+      isWhole = true;
+      for (const row of await source.page(from, limit, signal, filter)) take(row);
+    }
+    if (failure !== undefined) throw failure;
+    isComplete = isWhole && count < limit;
+    border = page.end(isWhole, count === limit);
+    const rest = page.part();
+    if (rest.rows.length + rest.leftOut > 0) parts.put(rest);
+  }
 }
 
-/** `rows` and `leftOut` are without those that were in the page before. */
-interface Page extends KeyedPage {
-  /** The last row of all that was read. */
-  readonly last: KeyedRow | undefined;
-  readonly repeats: Repeats;
+/** Where a page ends, and the next begins. */
+interface Border {
+  readonly shape: RowShape;
+  readonly row: Row;
+  readonly key: string;
+  readonly texts: ReadonlySet<string> | undefined;
 }
 
-function examine({ shape, limit, rows: read }: Read, before: Page | undefined, options: PageOptions): Page {
+/** Looks at a page's rows as they come, without those that were in the page before. */
+interface Examination {
+  /** Throws SOURCE_KEY_INVALID. Returns how many rows the part has, those that are left out with them. */
+  see(row: Row): number;
+  /** The rows since the last part. */
+  part(): KeyedPage;
+  /**
+   * `isWhole`: it did not break off; `isFull`: there may be more rows. Undefined where no row was seen yet, on any page.
+   */
+  end(isWhole: boolean, isFull: boolean): Border | undefined;
+}
+
+function createExamination(shape: RowShape, before: Border | undefined, options: PageOptions): Examination {
   const { entity, keyIndexes, leavesOut } = options;
   const keyColumns = keyIndexes.map((index) => options.columns[index] as Column);
   const keyOf = keyReader(keyColumns, shape === 'key' ? keyColumns.map((_, index) => index) : keyIndexes);
   const hasKnownOrder = keyColumns.some(({ kind }) => kind !== 'text' && kind !== 'guid');
   const hasText = keyColumns.some(({ kind }) => kind === 'text');
-  const near = before?.last;
-  const repeats = hasText ? repeatsOfTexts(before?.repeats.texts) : repeatsInOrder(near?.key);
-  const rows: KeyedRow[] = [];
+  const repeats = hasText ? repeatsOfTexts(before?.texts) : repeatsInOrder(before?.key);
+  let rows: KeyedRow[] = [];
   let leftOut = 0;
+  let seen = 0;
   let last: Row | undefined;
-  let lastKey = near?.key;
-  let lastCells = before && near && keyCells(near.row, before.shape, keyIndexes);
-  for (const row of read) {
-    const key = keyOf(row);
-    if (key === undefined) throw invalidKey(entity, keyColumns, 'is NULL in a row', lastKey);
-    const place = repeats.see(key);
-    if (place === 'twice') throw invalidKey(entity, keyColumns, 'repeats', lastKey);
-    if (place === 'pageBefore') continue;
-    if (hasKnownOrder) {
-      const cells = keyCells(row, shape, keyIndexes);
-      if (lastCells && falls(lastCells, cells, keyColumns)) throw invalidKey(entity, keyColumns, 'falls', lastKey);
-      lastCells = cells;
-    }
-    last = row;
-    lastKey = key;
-    if (leavesOut?.(key)) leftOut += 1;
-    else rows.push({ key, row });
-  }
-  if (read.length === limit && last === undefined) {
-    throw invalidKey(entity, keyColumns, `has more than ${limit - 1} values that the server holds equal`, lastKey);
-  }
-  return { shape, rows, leftOut, last: last === undefined ? near : { key: lastKey as string, row: last }, repeats };
+  let lastKey = before?.key;
+  let lastCells = before && keyCells(before.row, before.shape, keyIndexes);
+  return {
+    see(row) {
+      seen += 1;
+      const key = keyOf(row);
+      if (key === undefined) throw invalidKey(entity, keyColumns, 'is NULL in a row', lastKey);
+      const place = repeats.see(key);
+      if (place === 'twice') throw invalidKey(entity, keyColumns, 'repeats', lastKey);
+      if (place === 'pageBefore') return rows.length + leftOut;
+      if (hasKnownOrder) {
+        const cells = keyCells(row, shape, keyIndexes);
+        if (lastCells && falls(lastCells, cells, keyColumns)) throw invalidKey(entity, keyColumns, 'falls', lastKey);
+        lastCells = cells;
+      }
+      last = row;
+      lastKey = key;
+      if (leavesOut?.(key)) leftOut += 1;
+      else rows.push({ key, row });
+      return rows.length + leftOut;
+    },
+    part() {
+      const part = { shape, rows, leftOut };
+      rows = [];
+      leftOut = 0;
+      return part;
+    },
+    end(isWhole, isFull) {
+      if (isFull && last === undefined) {
+        throw invalidKey(entity, keyColumns, `has more than ${seen - 1} values that the server holds equal`, lastKey);
+      }
+      const row = last ?? before?.row;
+      if (row === undefined) return undefined;
+      const shapeOfRow = last === undefined ? (before as Border).shape : shape;
+      // Of those that the server holds equal to its first, one that broke off may not have come to all that were there before.
+      const texts = isWhole ? repeats.texts : repeats.texts?.union(before?.texts ?? new Set<string>());
+      return { shape: shapeOfRow, row, key: lastKey as string, texts };
+    },
+  };
 }
 
 /** Tells where a key was seen before. */
@@ -192,4 +246,58 @@ function invalidKey(entity: string, key: readonly Column[], what: string, near: 
     `${entity}: the key (${names}) ${what} ${place}; reading on would lose rows.`,
     `Name columns in source.key that together are unique and never NULL, or leave such rows out with source.where.`,
   );
+}
+
+/** Carries what one side makes to the other, in order. */
+interface Handover<T> {
+  put(item: T): void;
+  /** Resolves when all has been taken, or nobody takes more. */
+  taken(): Promise<void>;
+  /** Ends it after what was put. */
+  end(): void;
+  /** The same, with an error. */
+  fail(error: unknown): void;
+  /** Waits for the next item; undefined at the end. Throws what it failed with. */
+  take(): Promise<T | undefined>;
+  /** Nobody takes more. */
+  stop(): void;
+}
+
+function createHandover<T>(): Handover<T> {
+  const items: T[] = [];
+  let ended: { readonly error?: unknown } | undefined;
+  let isStopped = false;
+  let change = Promise.withResolvers<void>();
+  const changed = (): void => {
+    change.resolve();
+    change = Promise.withResolvers();
+  };
+  return {
+    put(item) {
+      items.push(item);
+      changed();
+    },
+    async taken() {
+      while (items.length > 0 && !isStopped) await change.promise;
+    },
+    end() {
+      ended = {};
+      changed();
+    },
+    fail(error) {
+      ended = { error };
+      changed();
+    },
+    async take() {
+      while (items.length === 0 && ended === undefined) await change.promise;
+      const item = items.shift();
+      changed();
+      if (item === undefined && ended !== undefined && 'error' in ended) throw ended.error;
+      return item;
+    },
+    stop() {
+      isStopped = true;
+      changed();
+    },
+  };
 }

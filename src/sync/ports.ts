@@ -107,6 +107,17 @@ export interface Source {
    */
   page(from: Row | undefined, limit: number, signal: AbortSignal, filter: PageFilter): Promise<Row[]>;
   /**
+   * The same, each row given to `take` as it comes. Resolves with false where the page broke off after its first rows: nothing
+   * of it is read again.
+   */
+  eachRow(
+    from: Row | undefined,
+    limit: number,
+    signal: AbortSignal,
+    filter: PageFilter,
+    take: (row: Row) => void,
+  ): Promise<boolean>;
+  /**
    * The rows that have these keys (a page of them, their cells in the key's order), as the server compares: `index` is the
    * key's place in the list. A key may have several rows where the server holds different texts equal.
    */

@@ -35,7 +35,7 @@ import { createIntake } from './intake.ts';
 import type { BatchKind } from './isolation.ts';
 import { compileMap, mapHash } from './map.ts';
 import { createOutbox } from './outbox.ts';
-import { readPages } from './pages.ts';
+import { type PageSize, readPages } from './pages.ts';
 import type {
   Batch,
   Column,
@@ -52,8 +52,12 @@ import { createSender, type Sender } from './sender.ts';
 import { countPending, type Tally } from './tally.ts';
 import { createWaiting, noTrackedKeys, readTrackedKeys } from './tracked-keys.ts';
 
-/** Rows of one read at most. Two pages and `concurrency` + 3 batches are what a run holds in memory, and the ledger's keys. */
+/** Rows of one read at most. A page and `concurrency` + 3 batches are what a run holds in memory, and the ledger's keys. */
 const PAGE_ROWS = 5000;
+
+/** Keys of one read, where the ledger is not asked about each page: they are passed on in parts as they come. */
+const PAGE_KEYS = 20_000;
+const PART_KEYS = 500;
 
 /**
  * Whole rows of one read at least: small batches tell of wide rows, but each read costs a round trip. More are read where the
@@ -262,7 +266,7 @@ async function sendPending(
     next() {
       const shape = readsKeysOnly() ? 'key' : 'row';
       const asksLedger = trackedKeys === undefined || textKey;
-      return { shape, pageRows: options.pageRows ?? pageRowsFor(entity, shape, asksLedger) };
+      return { ...pageSizeFor(entity, shape, asksLedger), ...(options.pageRows && { pageRows: options.pageRows }) };
     },
     leavesOut: isLedgerEmpty ? undefined : trackedKeys?.has,
     ...(comparison.since && { since: comparison.since }),
@@ -311,9 +315,14 @@ async function sendPending(
   }
 }
 
-function pageRowsFor({ destination }: Entity, shape: RowShape, asksLedger: boolean): number {
-  if (shape === 'key') return PAGE_ROWS;
-  return asksLedger ? Math.min(PAGE_ROWS, Math.max(SMALLEST_PAGE_ROWS, destination.batchSize * 2)) : SMALLEST_PAGE_ROWS;
+function pageSizeFor({ destination }: Entity, shape: RowShape, asksLedger: boolean): PageSize {
+  if (!asksLedger) {
+    return shape === 'key'
+      ? { shape, pageRows: PAGE_KEYS, partRows: PART_KEYS }
+      : { shape, pageRows: SMALLEST_PAGE_ROWS };
+  }
+  if (shape === 'key') return { shape, pageRows: PAGE_ROWS };
+  return { shape, pageRows: Math.min(PAGE_ROWS, Math.max(SMALLEST_PAGE_ROWS, destination.batchSize * 2)) };
 }
 
 async function refuseSmallSource(entity: Entity, source: Source): Promise<void> {

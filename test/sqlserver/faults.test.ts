@@ -9,7 +9,7 @@ import { createPool, type Pool } from '../../src/sqlserver/pool.ts';
 import type { FaultPolicy } from '../../src/sqlserver/repeat.ts';
 import { createSource, type SourceEntity } from '../../src/sqlserver/source.ts';
 import type { ConnectionSettings } from '../../src/sync/connection.ts';
-import type { Batch, Comparison, DeadLetter, Ledger, Outcome, RunSummary } from '../../src/sync/ports.ts';
+import type { Batch, Comparison, DeadLetter, Ledger, Outcome, Row, RunSummary } from '../../src/sync/ports.ts';
 import { itOnStandIn, useSqlServer } from '../support/sqlserver.ts';
 import { batchOf, entityNamed, hashOf, settingsOf } from './fixture.ts';
 
@@ -432,6 +432,32 @@ describe('among faults', () => {
       });
     }
 
+    itOnStandIn('gives the rows of a page until it is cut off, none of them twice, and reads on', async () => {
+      const source = createSource((await open()).pool, entity);
+      const fault = server.faults.add({ match: /SELECT TOP \(@limit\)/, on: 1, action: { truncateAfterRows: 2 } });
+      const never = new AbortController().signal;
+      const rows: string[] = [];
+      const take = (row: Row) => rows.push(row.join(' '));
+      assert.equal(await source.eachRow(undefined, 10, never, { shape: 'row' }, take), false);
+      assert.deepEqual(rows, ['1 a', '2 b']);
+      fault.remove();
+      rows.length = 0;
+      assert.equal(await source.eachRow([2], 10, never, { shape: 'row' }, take), true);
+      assert.deepEqual(rows, ['2 b', '3 c']);
+    });
+
+    itOnStandIn('reads a page again that breaks off before its first row', async () => {
+      const source = createSource((await open()).pool, entity);
+      const fault = server.faults.add({ match: /SELECT TOP \(@limit\)/, on: 1, action: { drop: 'before' } });
+      const keys: unknown[] = [];
+      const take = ([key]: Row) => keys.push(key);
+      const never = new AbortController().signal;
+      assert.equal(await source.eachRow(undefined, 10, never, { shape: 'key' }, take), true);
+      assert.deepEqual(keys, [1, 2, 3]);
+      fault.remove();
+      assert.equal(fault.hits, 1);
+    });
+
     itOnStandIn('is described and counted though the connection is lost', async () => {
       const source = createSource((await open()).pool, entity);
       const fault = server.faults.add({ match: /SourceRows/, on: [1, 3], action: { drop: 'before' } });
@@ -453,6 +479,13 @@ describe('among faults', () => {
       await assert.rejects(page, { name: 'AbortError' });
       fault.remove();
       assert.equal(fault.hits, 1);
+      assert.deepEqual(told, []);
+
+      const cut = server.faults.add({ match: /SELECT TOP \(@limit\)/, on: 1, action: { truncateAfterRows: 2 } });
+      const during = new AbortController();
+      const read = source.eachRow(undefined, 10, during.signal, { shape: 'row' }, () => during.abort());
+      await assert.rejects(read, { name: 'AbortError' });
+      cut.remove();
       assert.deepEqual(told, []);
     });
   });

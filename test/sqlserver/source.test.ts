@@ -19,12 +19,21 @@ describe('a source', () => {
     return createSource(await pool(), { name: 'Users', source, detection: HASH }, columns);
   }
 
+  /** A page, which is the same when its rows come one by one. */
+  async function pageOf(source: Source, from: Row | undefined, limit: number): Promise<Row[]> {
+    const rows = await source.page(from, limit, never, ROWS);
+    const each: Row[] = [];
+    assert.equal(await source.eachRow(from, limit, never, ROWS, (row) => each.push(row)), true);
+    assert.deepEqual(each, rows);
+    return rows;
+  }
+
   /** All rows, `limit` new ones a page; the key's cells stand first in a row. */
   async function readAll(source: Source, limit: number, keyLength: number): Promise<Row[]> {
-    const rows = await source.page(undefined, limit, never, ROWS);
+    const rows = await pageOf(source, undefined, limit);
     for (let more = rows.length === limit; more; ) {
       const last = rows.at(-1) as Row;
-      const [again, ...page] = await source.page(last.slice(0, keyLength), limit + 1, never, ROWS);
+      const [again, ...page] = await pageOf(source, last.slice(0, keyLength), limit + 1);
       assert.deepEqual(again, last);
       rows.push(...page);
       more = page.length === limit;

@@ -106,6 +106,10 @@ export function memorySource(
       const found = rows.slice(start).filter(isSince).slice(0, limit);
       return shape === 'key' ? found.map(keyOf) : found;
     },
+    async eachRow(from, limit, signal, filter, take) {
+      for (const row of await this.page(from, limit, signal, filter)) take(row);
+      return true;
+    },
     async lookup(keys, shape) {
       this.lookups += keys.length;
       const byKey = new Map(rows.map((row) => [textOf(keyOf(row)), row]));

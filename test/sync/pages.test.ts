@@ -49,6 +49,106 @@ test('the next page is read while the caller works on the last', async () => {
   await pages.return(undefined);
 });
 
+test('no row is lost or read twice where pages break off, with texts that the server holds equal too', async () => {
+  const texts = ['a', 'A', 'b', 'c', 'C', 'C ', 'd', 'e', 'f', 'F'].map((key): Row => [key]);
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 4, max: 20 }),
+      fc.integer({ min: 1, max: 7 }),
+      fc.infiniteStream(fc.nat(9)),
+      fc.boolean(),
+      async (pageRows, partRows, after, isText) => {
+        const rows = isText ? texts : numberedRows(40);
+        const columns = isText ? TEXT_KEY : ID_AND_NAME;
+        const whole = memorySource(rows, columns);
+        const fold = (row: Row | undefined) => String(row?.[0]).trimEnd().toLowerCase();
+        // Of equal texts all come along once more.
+        whole.page = async (from, limit) => {
+          const first = from === undefined ? 0 : rows.findIndex((row) => fold(row) === fold(from));
+          return rows.slice(first, first + limit);
+        };
+        const source: Source = {
+          ...whole,
+          async eachRow(from, limit, signal, filter, take) {
+            const page = await whole.page(from, limit, signal, filter);
+            const rowsUntilThen = after.next().value + 1;
+            for (const row of page.slice(0, rowsUntilThen)) take(row);
+            return rowsUntilThen >= page.length;
+          },
+        };
+        const next = () => ({ shape: 'row', pageRows, partRows }) as const;
+        const options = { entity: 'Users', columns, keyIndexes: [0], next, signal: new AbortController().signal };
+        const read: Row[] = [];
+        for await (const part of readPages(source, options)) {
+          assert.ok(part.rows.length <= partRows);
+          read.push(...part.rows.map(({ row }) => row));
+        }
+        assert.deepEqual(read, rows);
+      },
+    ),
+  );
+});
+
+test('a page that breaks off twice in a row fails as the source does', async () => {
+  const good = memorySource(numberedRows(9));
+  const source: Source = {
+    ...good,
+    async eachRow(from, limit, signal, filter, take) {
+      for (const row of (await good.page(from, limit, signal, filter)).slice(0, 3)) take(row);
+      return false;
+    },
+    page: () => Promise.reject(new Error('gone')),
+  };
+  await assert.rejects(readAll(source, 5), /gone/);
+});
+
+test('rows are passed on while the rest of their page is still to come, and no further page before they are taken', async () => {
+  const good = memorySource(numberedRows(100));
+  const rest = Promise.withResolvers<void>();
+  let reads = 0;
+  const source: Source = {
+    ...good,
+    async eachRow(from, limit, signal, filter, take) {
+      reads += 1;
+      const page = await good.page(from, limit, signal, filter);
+      for (const row of page.slice(0, 7)) take(row);
+      await rest.promise;
+      for (const row of page.slice(7)) take(row);
+      return true;
+    },
+  };
+  const next = () => ({ shape: 'row', pageRows: 20, partRows: 5 }) as const;
+  const options = { entity: 'Users', columns: ID_AND_NAME, keyIndexes: [0], next };
+  const parts = readPages(source, { ...options, signal: new AbortController().signal });
+  const keysOfNext = async () => (await parts.next()).value?.rows.map(({ key }: { key: string }) => Number(key));
+  assert.deepEqual(await keysOfNext(), [1, 2, 3, 4, 5]);
+  rest.resolve();
+  assert.deepEqual(await keysOfNext(), [6, 7, 8, 9, 10]);
+  for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+  assert.equal(reads, 1, 'two parts wait');
+  await parts.next();
+  await parts.next();
+  for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+  assert.equal(reads, 2, 'all is taken');
+  await parts.return(undefined);
+});
+
+test('what was read before an error reaches the caller first', async () => {
+  const rows = [...numberedRows(4), [4, 'again']];
+  const next = () => ({ shape: 'row', pageRows: 100, partRows: 2 }) as const;
+  const options = { entity: 'Users', columns: ID_AND_NAME, keyIndexes: [0], next };
+  const read: string[] = [];
+  await assert.rejects(
+    async () => {
+      for await (const part of readPages(memorySource(rows), { ...options, signal: new AbortController().signal })) {
+        read.push(...part.rows.map(({ key }) => key));
+      }
+    },
+    { code: 'SOURCE_KEY_INVALID' },
+  );
+  assert.deepEqual(read, ['1', '2', '3', '4']);
+});
+
 test('a NULL key stops the entity', async () => {
   await assert.rejects(readAll(memorySource([[null, 'a']]), 5), {
     code: 'SOURCE_KEY_INVALID',

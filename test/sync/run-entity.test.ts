@@ -366,5 +366,5 @@ test('pages of whole rows are small where batches are, whose rows may be wide, a
   assert.deepEqual(await limitsOf(1000, 'changed', 1), [2000]);
   assert.deepEqual(await limitsOf(3000, 'changed', 1), [5000]);
   assert.deepEqual(await limitsOf(3000, 'new', 0), [500]);
-  assert.deepEqual(await limitsOf(10, 'new', 1), [5000], 'keys alone');
+  assert.deepEqual(await limitsOf(10, 'new', 1), [20_000], 'keys alone');
 });
