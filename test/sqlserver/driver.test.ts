@@ -10,7 +10,8 @@ test('the driver is loaded without the sign-in to Azure, which comes when it is 
   assert.equal(loaded().length, 1, 'what stands in for it');
 
   // The driver makes the credential when it signs in.
-  const identity = require('@azure/identity');
+  const name: string = '@azure/identity';
+  const identity = require(name);
   assert.equal('DefaultAzureCredential' in identity, true);
   const credential = new identity.ClientSecretCredential('tenant', 'client', 'secret');
   assert.equal(typeof credential.getToken, 'function');
