@@ -78,11 +78,9 @@ export function createLedger(pool: Pool, { entity, runId, host }: LedgerOwner): 
   /** One transaction: throws LOCK_LOST, and changes nothing, when another run has taken the entity over. */
   async function write(session: Session, ...changes: readonly Statement[]): Promise<void> {
     const { sql, parameters } = whereOwned(...changes);
-    await session.transaction(async () => {
-      const { rows } = await session.query(sql, parameters);
-      // A trigger may have given rows before.
-      if (rows.at(-1)?.[0] !== 1) throw takenOver(entity);
-    });
+    const { rows } = await session.atomic(sql, parameters);
+    // A trigger may have given rows before.
+    if (rows.at(-1)?.[0] !== 1) throw takenOver(entity);
   }
 
   async function log(session: Session, batch: Batch, outcome: Outcome, rowsRefused = 0): Promise<Statement> {

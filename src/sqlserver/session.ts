@@ -52,6 +52,11 @@ export interface Session {
    * comes, and the result has none.
    */
   query(sql: string, parameters?: Parameters, signal?: AbortSignal, take?: (row: Row) => void): Promise<Result>;
+  /**
+   * Statements that are a transaction together, begun and committed with them in one round trip. An error takes all of them back
+   * (XACT_ABORT).
+   */
+  atomic(sql: string, parameters: Parameters): Promise<Result>;
   /** A batch without parameters, as DDL and temporary tables need it: what sp_executesql creates ends with it. */
   batch(sql: string): Promise<Result>;
   /** The rows are asked for one by one, while they are sent. */
@@ -169,6 +174,13 @@ export function createSession(driver: Driver, connection: Connection, requestTim
     ended: ended.signal,
     query: (sql, parameters = {}, signal, take) =>
       run((request) => connection.execSql(request), sql, parameters, signal, take),
+    async atomic(sql, parameters) {
+      const whole = `BEGIN TRANSACTION;\n${sql};\nCOMMIT TRANSACTION`;
+      return run((request) => connection.execSql(request), whole, parameters).catch(async (error) => {
+        await rollBack();
+        throw error;
+      });
+    },
     batch: (sql) => run((request) => connection.execSqlBatch(request), sql, {}),
     async bulkInsert(table, columns, rows) {
       if (Array.isArray(rows) && rows.length === 0) return;

@@ -1,5 +1,6 @@
 /** Kills runs (SIGKILL): at each step of the crash table, and at random moments while batches are in flight. */
 import type { ChildProcess } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { FaultRule } from '../../dev/sqlserver/faults.ts';
 import type { CliResult } from '../support/cli.ts';
 import { createRandom, type Random } from './random.ts';
@@ -34,20 +35,19 @@ export async function killAt(rig: Rig, moment: Moment): Promise<boolean> {
 /** A statement that stores a batch before it is sent, and one that ends it. */
 export const RESERVES = /INSERT INTO dbo\.TB_R_SYNC_BATCH/;
 export const SETTLES = /UPDATE dbo\.TB_R_SYNC_BATCH/;
-const COMMITS = /^COMMIT TRANSACTION/;
+
+/** How long a statement may take to come from its beginning to its commit. */
+const UNTIL_COMMIT_MS = 100;
 
 /** When the n-th statement that matches is about to run, counted from now on. It never runs. */
 export function beforeStatement({ server }: Rig, match: RegExp, on = 1): Promise<void> {
   return server.faults.add({ match, on, action: { hold: true } }).struck;
 }
 
-/** When the transaction that holds such a statement is about to be committed. It never is. */
+/** When such a statement has done all but to commit. It never does. */
 export async function beforeCommitOf({ server }: Rig, match: RegExp): Promise<void> {
-  const write = server.faults.add({ match, on: 1, action: { hold: true } });
-  await write.struck;
-  const commit = server.faults.add({ match: COMMITS, on: 1, action: { hold: true } });
-  write.remove();
-  await commit.struck;
+  await server.faults.add({ match, on: 1, action: { stallAfterRows: 0 } }).struck;
+  await sleep(UNTIL_COMMIT_MS);
 }
 
 /** When the n-th call from now on has arrived and its body is read; it is answered as `hold` says. */

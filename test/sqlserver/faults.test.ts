@@ -338,7 +338,7 @@ describe('among faults', () => {
       const batches = Array.from({ length: 12 }, (_, index) => batchOf([`${index}`, `${index}+`]));
       const cut = server.faults.add({
         match: /TB_R_SYNC_BATCH|COMMIT/,
-        on: [5, 11, 17, 23, 29],
+        on: [3, 7, 11, 15, 19],
         action: { drop: 'after' },
       });
       await Promise.all(

@@ -612,7 +612,7 @@ describe('a ledger', () => {
       const { ledger } = await ledgerOf(entityNamed('Middle'));
       const batch = batchOf(['1', '2']);
       await ledger.reserve(batch);
-      for (const action of [{ error: 1205 }, { drop: 'before' }, { drop: 'after' }] as const) {
+      for (const action of [{ error: 1205 }, { drop: 'before' }, { truncateAfterRows: 0 }] as const) {
         const fault = server.faults.add({ match: /INSERT INTO dbo\.TB_R_Log/, action });
         await assert.rejects(ledger.settle(batch, ACCEPTED, []), /log/);
         fault.remove();
