@@ -16,7 +16,6 @@ function compile(): ValidateFunction {
     // Compiled at each start, and used once: half of the time would go into optimising it, and into checking the schema, which a
     // test does.
     code: { optimize: false },
-    inlineRefs: false,
     validateSchema: false,
   });
   return ajv.compile(CONFIG_SCHEMA);

@@ -53,8 +53,8 @@ export interface Session {
    */
   query(sql: string, parameters?: Parameters, signal?: AbortSignal, take?: (row: Row) => void): Promise<Result>;
   /**
-   * Statements that are a transaction together, begun and committed with them in one round trip. An error takes all of them back
-   * (XACT_ABORT).
+   * Statements that are a transaction together, begun and committed with them in one round trip. An error takes all of them back,
+   * those too that XACT_ABORT does not heed, such as RAISERROR in a trigger.
    */
   atomic(sql: string, parameters: Parameters): Promise<Result>;
   /** A batch without parameters, as DDL and temporary tables need it: what sp_executesql creates ends with it. */
@@ -97,7 +97,9 @@ export function createSession(driver: Driver, connection: Connection, requestTim
       const keep = take ?? ((row: Row) => rows.push(row));
       let columns: readonly ColumnDescription[] = [];
       let stalled = false;
+      let isOver = false;
       const request = new driver.Request(sql, (error, rowCount) => {
+        isOver = true;
         watchdog.stop();
         signal?.removeEventListener('abort', cancel);
         if (!error) resolve({ columns, rows, rowCount: rowCount ?? 0 });
@@ -115,6 +117,8 @@ export function createSession(driver: Driver, connection: Connection, requestTim
         watchdog.progress();
       });
       request.on('row', (cells: readonly { readonly value: Cell }[]) => {
+        // What had arrived when the connection ended may be parsed after the request has failed, and be read again by then.
+        if (isOver) return;
         watchdog.progress();
         const row = new Array<Cell>(cells.length);
         for (let index = 0; index < cells.length; index++) row[index] = (cells[index] as { value: Cell }).value;
@@ -175,7 +179,15 @@ export function createSession(driver: Driver, connection: Connection, requestTim
     query: (sql, parameters = {}, signal, take) =>
       run((request) => connection.execSql(request), sql, parameters, signal, take),
     async atomic(sql, parameters) {
-      const whole = `BEGIN TRANSACTION;\n${sql};\nCOMMIT TRANSACTION`;
+      const whole = `BEGIN TRY
+BEGIN TRANSACTION;
+${sql};
+COMMIT TRANSACTION;
+END TRY
+BEGIN CATCH
+IF XACT_STATE() <> 0 ROLLBACK TRANSACTION;
+THROW;
+END CATCH`;
       return run((request) => connection.execSql(request), whole, parameters).catch(async (error) => {
         await rollBack();
         throw error;

@@ -78,21 +78,15 @@ export function createSource(pool: Pool, entity: SourceEntity, columns?: readonl
       const { columns, sql, parameters } = await pageOf(from, limit, filter);
       const convert = converter(columns);
       let taken = 0;
-      let isWhole = true;
-      await onSession(async (session) => {
-        try {
-          await session.query(sql, parameters, signal, (row) => {
-            taken += 1;
-            take(convert(row));
-          });
-        } catch (error) {
-          // To do it again would give rows twice.
-          if (taken === 0 || signal.aborted) throw error;
-          isWhole = false;
-          await session.close();
-        }
+      return onSession(async (session) => {
+        // It is tried again after a fault: that would give these rows twice.
+        if (taken > 0) return false;
+        await session.query(sql, parameters, signal, (row) => {
+          taken += 1;
+          take(convert(row));
+        });
+        return true;
       }, signal);
-      return isWhole;
     },
     async lookup(keys, shape, signal) {
       if (keys.length === 0) return [];

@@ -22,6 +22,9 @@ export interface JsonBytes {
 
 const FIRST_BYTES = 4096;
 
+/** What a larger text has taken is given back when the next one begins. */
+const KEPT_BYTES = 1024 * 1024;
+
 /** Bytes of a UTF-16 unit in UTF-8 at most. */
 const BYTES_PER_UNIT = 3;
 
@@ -63,6 +66,7 @@ export function createJsonBytes(): JsonBytes {
     },
     clear() {
       length = 0;
+      if (memory.length > KEPT_BYTES) memory = Buffer.allocUnsafeSlow(FIRST_BYTES);
     },
     bytes(piece) {
       const size = piece.length;

@@ -86,6 +86,7 @@ async function readAll(
   let isComplete = false;
   while (!isComplete) {
     await parts.taken();
+    signal.throwIfAborted();
     const { shape, pageRows, partRows = pageRows } = options.next();
     const from = border && keyCells(border.row, border.shape, keyIndexes);
     const limit = from === undefined ? pageRows : pageRows + 1;

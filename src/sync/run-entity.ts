@@ -52,7 +52,10 @@ import { createSender, type Sender } from './sender.ts';
 import { countPending, type Tally } from './tally.ts';
 import { createWaiting, noTrackedKeys, readTrackedKeys } from './tracked-keys.ts';
 
-/** Rows of one read at most. A page and `concurrency` + 3 batches are what a run holds in memory, and the ledger's keys. */
+/**
+ * Rows of one read at most, where they are passed on as a whole. Two pages and `concurrency` + 3 batches are what a run holds in
+ * memory, and the ledger's keys.
+ */
 const PAGE_ROWS = 5000;
 
 /** Keys of one read, where the ledger is not asked about each page: they are passed on in parts as they come. */
@@ -272,7 +275,7 @@ async function sendPending(
     ...(comparison.since && { since: comparison.since }),
     signal: options.abort,
   });
-  const waiting = trackedKeys && createWaiting({ tracked: trackedKeys, intake, keyColumns, stopCause });
+  const waiting = trackedKeys && createWaiting({ tracked: trackedKeys, intake, keyColumns, stopCause, tally });
   try {
     for await (const page of pages) {
       tally.read += page.rows.length + page.leftOut;
@@ -281,6 +284,7 @@ async function sendPending(
       if (stopCause() !== undefined) break;
     }
     if (stopCause() === undefined) await waiting?.flush();
+    else await waiting?.leave();
   } finally {
     trackedKeys?.stop();
   }

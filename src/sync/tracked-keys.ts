@@ -5,14 +5,18 @@
 import type { Intake } from './intake.ts';
 import { parseKey } from './key.ts';
 import { createKeySet } from './key-set.ts';
-import type { KeyedPage } from './pages.ts';
+import type { KeyedPage, KeyedRow } from './pages.ts';
 import type { Column, ReadOnlyLedger, Row, StopCause } from './ports.ts';
+import type { Tally } from './tally.ts';
 
 /** A ledger with more rows is asked for each page's keys; up to here its keys are held in memory, 20 bytes each. */
 const MAX_KEYS = 4_000_000;
 
 /** Keys of the source that may wait for the ledger's, 40 bytes each. */
 const MAX_WAITING = 1_000_000;
+
+/** So many keys at least are taken into the intake at once, which looks up the rows of those that are not tracked. */
+const LOOKUP_KEYS = 5000;
 
 /** Keys of a ledger. */
 export interface TrackedKeys {
@@ -56,12 +60,14 @@ export async function readTrackedKeys(
   };
 }
 
-/** Takes pages into an intake once it is known which of their keys are tracked. */
+/** Takes pages into an intake once it is known which of their keys are tracked, and enough of them have come together. */
 export interface Waiting {
   /** Takes the page, or keeps its keys for later. */
   take(page: KeyedPage): Promise<void>;
   /** Takes what was kept. */
   flush(): Promise<void>;
+  /** Takes no more than what is tracked; the rest counts as left, as far as it is known. */
+  leave(): Promise<void>;
 }
 
 /** What a page passes through on its way into the intake. */
@@ -72,15 +78,44 @@ export interface WaitingOptions {
   readonly keyColumns: readonly Column[];
   /** Why no further row is to be taken; undefined while it is. */
   readonly stopCause: () => StopCause | undefined;
+  readonly tally: Pick<Tally, 'left'>;
 }
 
 /** Nothing waits yet. */
-export function createWaiting({ tracked, intake, keyColumns, stopCause }: WaitingOptions): Waiting {
-  /** Those of one page each, a line a key: one text needs less memory than its parts. */
+export function createWaiting({ tracked, intake, keyColumns, stopCause, tally }: WaitingOptions): Waiting {
+  /** Those of one page or part each, a line a key: one text needs less memory than its parts. */
   let kept: string[] = [];
   let keptKeys = 0;
+  /** Keys that are not tracked, and how many are, to be taken together. */
+  let rows: KeyedRow[] = [];
+  let leftOut = 0;
+
+  async function collect(more: readonly KeyedRow[], moreLeftOut: number): Promise<void> {
+    rows.push(...more);
+    leftOut += moreLeftOut;
+    if (rows.length + leftOut >= LOOKUP_KEYS) await takeCollected();
+  }
+
+  async function takeCollected(): Promise<void> {
+    if (rows.length + leftOut === 0) return;
+    const page: KeyedPage = { shape: 'key', rows, leftOut };
+    rows = [];
+    leftOut = 0;
+    await intake.take(page);
+  }
 
   async function flush(): Promise<void> {
+    await takeKept();
+    await (stopCause() === undefined ? takeCollected() : leave());
+  }
+
+  async function leave(): Promise<void> {
+    tally.left += rows.length;
+    rows = [];
+    await takeCollected();
+  }
+
+  async function takeKept(): Promise<void> {
     await tracked.complete;
     const pages = kept;
     kept = [];
@@ -88,8 +123,8 @@ export function createWaiting({ tracked, intake, keyColumns, stopCause }: Waitin
     for (const page of pages) {
       if (stopCause() !== undefined) return;
       const keys = page.split('\n');
-      const rows = keys.filter((key) => !tracked.has(key)).map((key) => ({ key, row: cellsOf(key) }));
-      await intake.take({ shape: 'key', rows, leftOut: keys.length - rows.length });
+      const pending = keys.filter((key) => !tracked.has(key)).map((key) => ({ key, row: cellsOf(key) }));
+      await collect(pending, keys.length - pending.length);
     }
   }
 
@@ -101,17 +136,25 @@ export function createWaiting({ tracked, intake, keyColumns, stopCause }: Waitin
 
   return {
     async take(page) {
-      if (tracked.isComplete || page.shape === 'row' || keptKeys >= MAX_WAITING) {
-        await flush();
-        if (stopCause() !== undefined) return;
-        // What it left out was what had been read of the ledger by then.
-        const rows = page.rows.filter(({ key }) => !tracked.has(key));
-        return intake.take({ ...page, rows, leftOut: page.leftOut + page.rows.length - rows.length });
+      if (page.shape === 'key' && !tracked.isComplete && keptKeys < MAX_WAITING) {
+        if (page.rows.length > 0) kept.push(page.rows.map(({ key }) => key).join('\n'));
+        keptKeys += page.rows.length;
+        return collect([], page.leftOut);
       }
-      if (page.rows.length > 0) kept.push(page.rows.map(({ key }) => key).join('\n'));
-      keptKeys += page.rows.length;
-      return intake.take({ ...page, rows: [] });
+      await takeKept();
+      // What it left out was what had been read of the ledger by then.
+      const pending = page.rows.filter(({ key }) => !tracked.has(key));
+      const known = page.leftOut + page.rows.length - pending.length;
+      if (stopCause() !== undefined) {
+        rows.push(...pending);
+        leftOut += known;
+        return;
+      }
+      if (page.shape === 'key') return collect(pending, known);
+      await takeCollected();
+      return intake.take({ ...page, rows: pending, leftOut: known });
     },
     flush,
+    leave,
   };
 }

@@ -619,6 +619,10 @@ describe('a ledger', () => {
         assert.equal(await ledger.isEmpty(), true);
         assert.equal((await unresolvedOf(ledger)).length, 1);
       }
+      await query("ALTER TABLE dbo.TB_R_Log ADD CONSTRAINT CK_Middle CHECK (Activity <> N'Sync Batch: Middle')");
+      await assert.rejects(ledger.settle(batch, ACCEPTED, []), { code: 'LOG_DATABASE_REFUSED', message: /547/ });
+      await query('ALTER TABLE dbo.TB_R_Log DROP CONSTRAINT CK_Middle');
+      assert.deepEqual([await ledger.isEmpty(), (await unresolvedOf(ledger)).length], [true, 1]);
       await ledger.settle(batch, ACCEPTED, []);
       assert.equal((await ledger.find(['1', '2'])).length, 2);
       assert.equal((await query("SELECT ID FROM dbo.TB_R_Log WHERE Activity = N'Sync Batch: Middle'")).length, 1);

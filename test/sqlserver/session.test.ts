@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
 import { describe, it, type TestContext } from 'node:test';
+import type { Connection, Request } from 'tedious';
 import { connect } from '../../src/sqlserver/connect.ts';
+import { loadDriver } from '../../src/sqlserver/driver.ts';
 import { int, nvarchar } from '../../src/sqlserver/parameters.ts';
-import type { Session } from '../../src/sqlserver/session.ts';
+import { createSession, type Session } from '../../src/sqlserver/session.ts';
 import type { ConnectionSettings } from '../../src/sync/connection.ts';
 import { itOnStandIn, useSqlServer } from '../support/sqlserver.ts';
 import { settingsOf } from './fixture.ts';
@@ -95,6 +98,42 @@ describe('a session', () => {
     assert.ok(session.usable);
     await session.transaction(() => session.query('INSERT INTO dbo.RolledBack (a) VALUES (3)'));
     assert.deepEqual((await session.query('SELECT a FROM dbo.RolledBack')).rows, [[3]]);
+  });
+
+  it('does statements together or not at all, whatever kind of error ends them', async (t) => {
+    const session = await open(t);
+    await session.batch('CREATE TABLE dbo.Together (a int NOT NULL PRIMARY KEY CHECK (a < 100))');
+    const insert = (a: string) => `INSERT INTO dbo.Together (a) VALUES (${a})`;
+    const { rows } = await session.atomic(`${insert('@a')};\nSELECT @@ROWCOUNT, @@TRANCOUNT`, { a: int(1) });
+    assert.deepEqual(rows, [[1, 1]]);
+    for (const [sql, number] of [
+      [insert('1'), 2627],
+      [insert('100'), 547],
+      // XACT_ABORT does not heed it.
+      [`RAISERROR(N'a trigger says so', 16, 1);\n${insert('3')}`, 50_000],
+      ['SELECT * FROM dbo.NoSuchTable', 208],
+    ] as const) {
+      await assert.rejects(session.atomic(`${insert('2')};\n${sql}`, {}), { number });
+      assert.ok(session.usable);
+      assert.deepEqual((await session.query('SELECT a, @@TRANCOUNT FROM dbo.Together')).rows, [[1, 0]], `${number}`);
+    }
+  });
+
+  it('gives no row of a statement that has failed', async () => {
+    const driver = await loadDriver();
+    // As the driver does where rows and the connection's end arrive together.
+    const connection = Object.assign(new EventEmitter(), {
+      execSql(request: Request) {
+        request.emit('row', [{ value: 1 }]);
+        request.callback(new Error('gone'));
+        request.emit('row', [{ value: 2 }]);
+      },
+    });
+    const session = createSession(driver, connection as unknown as Connection, 0);
+    const taken: unknown[] = [];
+    const query = session.query('SELECT a', {}, undefined, ([cell]) => void taken.push(cell));
+    await assert.rejects(query, /gone/);
+    assert.deepEqual(taken, [1]);
   });
 
   it('ends once, and says so', async () => {
