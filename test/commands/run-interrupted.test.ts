@@ -40,6 +40,37 @@ describe('a run that is interrupted', () => {
   const states = async () =>
     (await server.query('log', 'SELECT State FROM dbo.TB_R_SYNC_BATCH ORDER BY CreatedAt')).map((row) => row.State);
 
+  itOnStandIn(
+    'reads on where its connection to the source is cut in the middle of pages, by whole rows and by keys',
+    async () => {
+      const cut = server.faults.add({
+        match: /SELECT TOP \(@limit\) .* FROM \[dbo\]\.\[MDM_USER\]/s,
+        on: [2, 5, 6],
+        action: { truncateAfterRows: 123 },
+      });
+      const first = await job.run(usersOnly);
+      assert.equal(first.code, 0, first.stderr);
+      assert.match(first.stderr, /trying again/);
+      assert.equal(cut.hits, 3);
+      const taken = [...job.receiver.accepted('/users').values()];
+      assert.deepEqual([taken.length, taken.every(({ times }) => times === 1)], [9000, true]);
+
+      await server.execute('log', 'DELETE FROM dbo.TB_R_SYNC_TRACKING WHERE Id % 1000 = 7');
+      job.receiver.clear();
+      const again = server.faults.add({
+        match: /SELECT TOP \(@limit\) \[Id\] FROM \[dbo\]\.\[MDM_USER\]/,
+        on: 1,
+        action: { truncateAfterRows: 4567 },
+      });
+      const second = await job.run(usersOnly);
+      again.remove();
+      cut.remove();
+      assert.equal(again.hits, 1);
+      const [summary] = JSON.parse(second.stdout).entities;
+      assert.deepEqual([second.code, summary.read, summary.tracked, summary.accepted], [0, 9000, 8991, 9]);
+    },
+  );
+
   for (const [signal, code] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
