@@ -494,7 +494,7 @@ export interface RunObserver {
   comparing?(entity: string, report: ComparisonReport): void;
   /** In a dry run: a batch that would be sent. */
   planned?(entity: string, batch: Batch): void;
-  /** After each page; `read`, `tracked` are totals so far. */
+  /** After some thousand rows, and at the end; `read`, `tracked` are totals so far. */
   pageRead?(entity: string, read: number, tracked: number): void;
   batchEnded?(
     entity: string,

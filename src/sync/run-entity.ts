@@ -275,16 +275,23 @@ async function sendPending(
     ...(comparison.since && { since: comparison.since }),
     signal: options.abort,
   });
+  let told = 0;
+  const tellRead = (everyRows: number): void => {
+    if (tally.read - told < everyRows) return;
+    told = tally.read;
+    observer.pageRead?.(entity.name, tally.read, tally.tracked);
+  };
   const waiting = trackedKeys && createWaiting({ tracked: trackedKeys, intake, keyColumns, stopCause, tally });
   try {
     for await (const page of pages) {
       tally.read += page.rows.length + page.leftOut;
       await (waiting ?? intake).take(page);
-      observer.pageRead?.(entity.name, tally.read, tally.tracked);
+      tellRead(PAGE_ROWS);
       if (stopCause() !== undefined) break;
     }
     if (stopCause() === undefined) await waiting?.flush();
     else await waiting?.leave();
+    tellRead(1);
   } finally {
     trackedKeys?.stop();
   }
