@@ -7,15 +7,8 @@ import { createRequire, Module } from 'node:module';
 /** The driver, which is loaded when the first connection is opened. */
 export type Driver = typeof import('tedious');
 
-let loaded: Promise<Driver> | undefined;
-
 /** The driver, loaded once. */
 export function loadDriver(): Promise<Driver> {
-  loaded ??= importWithoutAzure();
-  return loaded;
-}
-
-function importWithoutAzure(): Promise<Driver> {
   const require = createRequire(import.meta.resolve('tedious'));
   const path = resolved('@azure/identity', require);
   if (path !== undefined && require.cache[path] === undefined) require.cache[path] = lazyModule(path, require);
@@ -36,13 +29,9 @@ function lazyModule(path: string, require: NodeJS.Require): NodeModule {
   const lazy = new Module(path);
   lazy.filename = path;
   lazy.loaded = true;
-  let real: object | undefined;
   const load = (): object => {
-    if (real === undefined) {
-      delete require.cache[path];
-      real = require(path) as object;
-    }
-    return real;
+    if (require.cache[path] === lazy) delete require.cache[path];
+    return require(path);
   };
   lazy.exports = new Proxy({}, { get: (_, name) => Reflect.get(load(), name), has: (_, name) => name in load() });
   return lazy;
