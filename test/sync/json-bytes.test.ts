@@ -34,6 +34,14 @@ test('texts, JSON and bytes stand one after the other, as JSON.stringify and UTF
   );
 });
 
+test('gives back what a very large text has taken', () => {
+  const out = createJsonBytes();
+  out.text('x'.repeat(5_000_000));
+  out.clear();
+  out.json('{}');
+  assert.ok(out.view().buffer.byteLength < 100_000, `${out.view().buffer.byteLength} bytes`);
+});
+
 test('grows with what is written, and begins anew after clear', () => {
   for (const text of ['x'.repeat(100_000), 'é'.repeat(100_000), '"'.repeat(100_000)]) {
     const out = createJsonBytes();

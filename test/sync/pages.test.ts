@@ -136,6 +136,16 @@ test('rows are passed on while the rest of their page is still to come, and no f
   await parts.return(undefined);
 });
 
+test('nothing more is read once nobody takes it, though the source does not heed its signal', async () => {
+  const source = memorySource(numberedRows(100));
+  const next = () => ({ shape: 'row', pageRows: 5 }) as const;
+  const options = { entity: 'Users', columns: ID_AND_NAME, keyIndexes: [0], next };
+  const pages = readPages(source, { ...options, signal: new AbortController().signal });
+  await pages.next();
+  await pages.return(undefined);
+  assert.ok(source.reads <= 2, `${source.reads} reads`);
+});
+
 test('what was read before an error reaches the caller first', async () => {
   const rows = [...numberedRows(4), [4, 'again']];
   const next = () => ({ shape: 'row', pageRows: 100, partRows: 2 }) as const;

@@ -272,6 +272,25 @@ describe('bulk load', () => {
     assert.equal(await value(session, 'SELECT COUNT(*) FROM Item'), 0);
   });
 
+  it('that fails under XACT_ABORT leaves a transaction that can only be rolled back', async () => {
+    await run(session, 'SET XACT_ABORT ON');
+    await session.begin(0);
+    await assert.rejects(
+      session.bulkInsert(
+        sql,
+        columns,
+        send([
+          ['a', 1n],
+          ['a', 2n],
+        ]),
+      ),
+      (error) => error instanceof SqlServerError && error.info.number === 2627,
+    );
+    await assert.rejects(session.commit(), (error) => error instanceof SqlServerError && error.info.number === 3930);
+    await session.rollback();
+    assert.equal(await value(session, 'SELECT COUNT(*) FROM Item'), 0);
+  });
+
   it('checks constraints only when asked to', async () => {
     await assert.rejects(
       session.bulkInsert(`${sql} WITH (CHECK_CONSTRAINTS)`, columns, send([['a', -100n]])),
