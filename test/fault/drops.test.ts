@@ -5,7 +5,7 @@ import { dropAtStatements } from './drops.ts';
 import { createRandom, freshSeed } from './random.ts';
 
 /** Of the statements of a run, others each time; `npm run fault -- --drops all` takes each. */
-const SHARE = 0.25;
+const SHARE = 0.4;
 
 describe('a run that loses its connection to the server', () => {
   const seed = freshSeed();
