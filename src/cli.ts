@@ -32,7 +32,7 @@ const COMMANDS = {
  */
 export async function main(argv: readonly string[], io: Io): Promise<number> {
   const redactor = createRedactor();
-  const stdout = redacting(io.stdout, redactor);
+  const stdout = watched(redacting(io.stdout, redactor));
   const stderr = redacting(io.stderr, redactor);
   let exitCode = 0;
   let config: Promise<Config> | undefined;
@@ -79,10 +79,13 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
   try {
     for (const { register } of await modulesFor(argv)) register(program, context);
     await program.parseAsync(argv, { from: 'user' });
-    return exitCode;
   } catch (error) {
-    return report(error, stderr);
+    exitCode = report(error, stderr);
   }
+  const failure = await stdout.failure();
+  if (failure === undefined) return exitCode;
+  const code = await reportOutput(failure, stderr);
+  return exitCode === 0 ? code : exitCode;
 }
 
 /**
@@ -124,6 +127,12 @@ function report(error: unknown, stderr: TextStream): number {
   return 70;
 }
 
+/** What was written went nowhere; that nobody reads any more is no failure. */
+async function reportOutput(failure: Error, stderr: TextStream): Promise<number> {
+  const { isUnread, outputFailed } = await import('./commands/output.ts');
+  return isUnread(failure) ? 0 : report(outputFailed('stdout', failure), stderr);
+}
+
 function redacting(stream: TextStream, redactor: Redactor): TextStream {
   return {
     isTTY: stream.isTTY,
@@ -132,6 +141,32 @@ function redacting(stream: TextStream, redactor: Redactor): TextStream {
       return stream.columns;
     },
     write: (text, written) => stream.write(redactor.redact(text), written),
+  };
+}
+
+/** Notes the first failure of what is written by callers who do not ask; `failure` resolves with it once all is written. */
+function watched(stream: TextStream): TextStream & { failure(): Promise<Error | undefined> } {
+  let failure: Error | undefined;
+  let written = Promise.resolve();
+  return {
+    isTTY: stream.isTTY,
+    get columns() {
+      return stream.columns;
+    },
+    write(text, callback) {
+      if (callback !== undefined) return stream.write(text, callback);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      stream.write(text, (error) => {
+        failure ??= error ?? undefined;
+        resolve();
+      });
+      // Of one stream the last comes last.
+      written = promise;
+    },
+    async failure() {
+      await written;
+      return failure;
+    },
   };
 }
 

@@ -11,8 +11,9 @@ async function helpOf(...command: string[]): Promise<string> {
   let text = '';
   const stream = {
     isTTY: false,
-    write: (more: string) => {
+    write: (more: string, written?: () => void) => {
       text += more;
+      written?.();
     },
   };
   const io = { stdout: stream, stderr: stream, env: {}, cwd: '/', signals: new EventEmitter() };

@@ -1,6 +1,7 @@
 /** `tamhr-sync run`: parses its options, runs (run-wiring.ts), and prints the summary. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { CommandContext } from './context.ts';
+import { writeOut } from './output.ts';
 import { positiveInteger } from './positive-integer.ts';
 import { openRunOutput, type RunOutputOptions } from './run-output.ts';
 import { addSelectionOptions, type RunRequest, runConfigured } from './run-wiring.ts';
@@ -40,8 +41,10 @@ export function register(program: Command, context: CommandContext): void {
       const openOutput = () => openRunOutput(context, config, options, createLogObserver);
       const summary = await runConfigured(context, config, options, commandLine(options), openOutput);
       const { summaryText } = await import('../report/summary.ts');
-      const { stdout } = context.io;
-      stdout.write(options.json ? `${JSON.stringify(summary, null, 2)}\n` : summaryText(summary, stdout.columns));
+      const { stdout, stderr } = context.io;
+      const text = options.json ? `${JSON.stringify(summary, null, 2)}\n` : summaryText(summary, stdout.columns);
+      // What was sent is sent: the exit code tells of that.
+      await writeOut(stdout, text).catch((error: Error) => stderr.write(`warning: ${error.message}\n`));
       context.exit(summary.exitCode);
       await report?.reportAfterRun(context, config);
     });

@@ -12,38 +12,6 @@ const COMMANDS = ['show', 'verify', 'adopt', 'forget', 'rehash', 'export', 'prun
 describe('the commands of the ledger', () => {
   const { server, job, ledger } = useLedger({ rows: { Users: 3 } });
 
-  /** Runs a command line whose stdout fails with this code, and gives exit code and stderr. */
-  async function failing(args: readonly string[], errorCode: string) {
-    let stderr = '';
-    const failure = Object.assign(new Error(errorCode), { code: errorCode });
-    const code = await main(args, {
-      stdout: { isTTY: false, write: (_, written) => written?.(failure) },
-      stderr: {
-        isTTY: false,
-        write(text) {
-          stderr += text;
-        },
-      },
-      env: job.env,
-      cwd: job.folder,
-      signals: new EventEmitter(),
-    });
-    return { code, stderr };
-  }
-
-  it('say that what they print could not be written, as plan does; a reader that went away is no error', async () => {
-    for (const args of [
-      ['ledger', 'verify', '--entity', 'Users', '--json'],
-      ['plan', '--entity', 'Users'],
-      ['plan', '--json'],
-    ]) {
-      const full = await failing(args, 'ENOSPC');
-      assert.equal(full.code, 1, args.join(' '));
-      assert.match(full.stderr, /^error: stdout cannot be written: ENOSPC\.\n/m);
-      assert.doesNotMatch((await failing(args, 'EPIPE')).stderr, /^error/m);
-    }
-  });
-
   it('say at the first signal what they wait for, and leave the second one to the system', async () => {
     const signals = new EventEmitter();
     const told = Promise.withResolvers<void>();
