@@ -33,8 +33,10 @@ function escaped(character: string): string {
 export function cut(text: string, width: number): string {
   if (stringWidth(text) <= width) return text;
   let kept = '';
+  let left = width - stringWidth('…');
   for (const { segment } of graphemes.segment(text)) {
-    if (stringWidth(`${kept}${segment}…`) > width) break;
+    left -= stringWidth(segment);
+    if (left < 0) break;
     kept += segment;
   }
   return `${kept}…`;
@@ -69,12 +71,16 @@ function pieces(word: string, width: number): string[] {
   if (stringWidth(word) <= width) return [word];
   const parts: string[] = [];
   let part = '';
+  let left = width;
   for (const { segment } of graphemes.segment(word)) {
-    if (part !== '' && stringWidth(part + segment) > width) {
+    const columns = stringWidth(segment);
+    if (part !== '' && columns > left) {
       parts.push(part);
       part = '';
+      left = width;
     }
     part += segment;
+    left -= columns;
   }
   return [...parts, part];
 }
