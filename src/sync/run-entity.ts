@@ -2,7 +2,7 @@
  * One entity's run: the algorithm of the tool.
  *
  *   recover   send each unresolved batch again: same bytes, same key
- *   for each page of the source (the next is read meanwhile); which rows, and how much of them: comparison.ts
+ *   for each page of the source (read-source.ts; the next is read meanwhile); which rows, and how much of them: comparison.ts
  *     diff    leave out rows that the ledger holds (changes other than new: with the same hash), rows that an unresolved
  *             batch holds, and dead letters as they were refused (intake.ts)
  *     map     row → payload; a row that cannot be mapped is a dead letter, its neighbours go on
@@ -35,7 +35,6 @@ import { createIntake } from './intake.ts';
 import type { BatchKind } from './isolation.ts';
 import { compileMap, mapHash } from './map.ts';
 import { createOutbox } from './outbox.ts';
-import { type PageSize, readPages } from './pages.ts';
 import type {
   Batch,
   Column,
@@ -43,33 +42,14 @@ import type {
   Destination,
   Ledger,
   ReadOnlyLedger,
-  RowShape,
   RunObserver,
   Source,
   StopCause,
 } from './ports.ts';
+import { readSource } from './read-source.ts';
 import { createSender, type Sender } from './sender.ts';
 import { countPending, type Tally } from './tally.ts';
-import { createWaiting, noTrackedKeys, readTrackedKeys } from './tracked-keys.ts';
-
-/**
- * Rows of one read at most, where they are passed on as a whole. Two pages and `concurrency` + 3 batches are what a run holds in
- * memory, and the ledger's keys.
- */
-const PAGE_ROWS = 5000;
-
-/** Keys of one read, where the ledger is not asked about each page: they are passed on in parts as they come. */
-const PAGE_KEYS = 20_000;
-const PART_KEYS = 500;
-
-/**
- * Whole rows of one read at least: small batches tell of wide rows, but each read costs a round trip. More are read where the
- * ledger is asked about each page; else what lives no longer than a moment costs the garbage collector next to nothing.
- */
-const SMALLEST_PAGE_ROWS = 500;
-
-/** Where more of a page's rows are to be sent, the next pages are read whole: to look so many up would cost more. */
-const MAX_LOOKUP_PART = 0.25;
+import { noTrackedKeys, readTrackedKeys } from './tracked-keys.ts';
 
 /** The outside of one entity's run. */
 export interface EntityPorts {
@@ -260,41 +240,15 @@ async function sendPending(
     });
 
   const intake = intakeOf(false);
-  const readsKeysOnly = () =>
-    entity.changes === 'new' && (tally.read === 0 ? !isLedgerEmpty : intake.untrackedPart <= MAX_LOOKUP_PART);
-  const pages = readPages(source, {
-    entity: entity.name,
-    columns,
-    keyIndexes,
-    next() {
-      const shape = readsKeysOnly() ? 'key' : 'row';
-      const asksLedger = trackedKeys === undefined || textKey;
-      return { ...pageSizeFor(entity, shape, asksLedger), ...(options.pageRows && { pageRows: options.pageRows }) };
-    },
-    leavesOut: isLedgerEmpty ? undefined : trackedKeys?.has,
+  await readSource({
+    ...shared,
+    keyColumns,
+    intake,
+    trackedKeys,
+    asksLedger: trackedKeys === undefined || textKey,
     ...(comparison.since && { since: comparison.since }),
-    signal: options.abort,
+    ...(options.pageRows && { pageRows: options.pageRows }),
   });
-  let told = 0;
-  const tellRead = (everyRows: number): void => {
-    if (tally.read - told < everyRows) return;
-    told = tally.read;
-    observer.pageRead?.(entity.name, tally.read, tally.tracked);
-  };
-  const waiting = trackedKeys && createWaiting({ tracked: trackedKeys, intake, keyColumns, stopCause, tally });
-  try {
-    for await (const page of pages) {
-      tally.read += page.rows.length + page.leftOut;
-      await (waiting ?? intake).take(page);
-      tellRead(PAGE_ROWS);
-      if (stopCause() !== undefined) break;
-    }
-    if (stopCause() === undefined) await waiting?.flush();
-    else await waiting?.leave();
-    tellRead(1);
-  } finally {
-    trackedKeys?.stop();
-  }
   const settleAll = async () => {
     await outbox.flush();
     await sender?.drain();
@@ -324,16 +278,6 @@ async function sendPending(
     await writes?.ledger.rememberComparison({ ...withoutWatermark(known), sourceHash: current });
     return current;
   }
-}
-
-function pageSizeFor({ destination }: Entity, shape: RowShape, asksLedger: boolean): PageSize {
-  if (!asksLedger) {
-    return shape === 'key'
-      ? { shape, pageRows: PAGE_KEYS, partRows: PART_KEYS }
-      : { shape, pageRows: SMALLEST_PAGE_ROWS };
-  }
-  if (shape === 'key') return { shape, pageRows: PAGE_ROWS };
-  return { shape, pageRows: Math.min(PAGE_ROWS, Math.max(SMALLEST_PAGE_ROWS, destination.batchSize * 2)) };
 }
 
 async function refuseSmallSource(entity: Entity, source: Source): Promise<void> {

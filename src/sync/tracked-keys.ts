@@ -20,6 +20,8 @@ const LOOKUP_KEYS = 5000;
 
 /** Keys of a ledger. */
 export interface TrackedKeys {
+  /** Nothing is tracked. */
+  readonly isEmpty: boolean;
   /** Whether it is among those that were read so far. */
   has(key: string): boolean;
   readonly isComplete: boolean;
@@ -31,7 +33,7 @@ export interface TrackedKeys {
 
 /** A ledger that holds nothing of the entity. */
 export function noTrackedKeys(): TrackedKeys {
-  return { has: () => false, isComplete: true, complete: Promise.resolve(), stop() {} };
+  return { isEmpty: true, has: () => false, isComplete: true, complete: Promise.resolve(), stop() {} };
 }
 
 /** Begins to read the keys; undefined where the ledger is too large. Texts are there when it resolves. */
@@ -51,6 +53,7 @@ export async function readTrackedKeys(
   complete.catch(() => {});
   if (textKey) await complete;
   return {
+    isEmpty: false,
     has: keys.has,
     get isComplete() {
       return isComplete;
