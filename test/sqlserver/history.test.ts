@@ -352,16 +352,22 @@ describe('the history', () => {
     assert.equal((await historyOf(relabelled)).unresolved[0]?.batchId, left.id);
   });
 
+  /** A run at work on the entity; `kill` takes its connections away. */
+  async function startedRun(entity: EntityIdentity) {
+    const { settings } = await pool();
+    const database = createLogDatabase(createPool(settings, 'LOG_DATABASE', 2));
+    const runId = randomUUID();
+    await database.startRun({ runId, host: 'worker-1', processId: 1, version: '0.1.0', arguments: 'run' });
+    await database.lock(entity, runId);
+    return { runId, kill: () => database.close() };
+  }
+
   it('takes a run for aborted whose lock nobody holds any more, before the next run finds it dead', async () => {
     const entity = entityNamed('Killed');
-    const { settings } = await pool();
-    const killed = createLogDatabase(createPool(settings, 'LOG_DATABASE', 2));
-    const runId = randomUUID();
-    await killed.startRun({ runId, host: 'worker-1', processId: 1, version: '0.1.0', arguments: 'run' });
-    await killed.lock(entity, runId);
+    const { runId, kill } = await startedRun(entity);
     const alive = await historyOf(entity);
     assert.deepEqual([alive.lastRun?.run.state, alive.lockedSince !== undefined], ['running', true]);
-    await killed.close();
+    await kill();
     const dead = await historyOf(entity);
     assert.deepEqual([dead.lastRun?.run.runId, dead.lastRun?.run.state], [runId, 'aborted']);
     assert.equal(dead.lockedSince, undefined);
@@ -369,12 +375,8 @@ describe('the history', () => {
 
   it('takes any run that has died for aborted, also where other entities are asked for', async () => {
     const entity = entityNamed('Neighbour');
-    const { settings } = await pool();
-    const killed = createLogDatabase(createPool(settings, 'LOG_DATABASE', 2));
-    const runId = randomUUID();
-    await killed.startRun({ runId, host: 'worker-2', processId: 2, version: '0.1.0', arguments: 'run' });
-    await killed.lock(entity, runId);
-    await killed.close();
+    const { runId, kill } = await startedRun(entity);
+    await kill();
     const { runs } = await readHistory(await pool(), [entityNamed('Asked')], 1);
     assert.deepEqual([runs[0]?.runId, runs[0]?.state], [runId, 'aborted']);
   });
