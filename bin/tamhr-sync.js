@@ -15,8 +15,9 @@ if (major >= 24 || (major === 22 && minor >= 19)) {
     process.stdout.write(`${versionLine()}\n`);
   } else {
     const { main } = await import(isCheckout ? '../src/cli.ts' : '../dist/cli.js');
+    const { wholeStdout } = await import(isCheckout ? '../src/stdout.ts' : '../dist/stdout.js');
     process.exitCode = await main(args, {
-      stdout: process.stdout,
+      stdout: wholeStdout(process.stdout),
       stderr: process.stderr,
       stdin: () => process.stdin,
       env: process.env,

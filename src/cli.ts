@@ -144,7 +144,7 @@ function redacting(stream: TextStream, redactor: Redactor): TextStream {
   };
 }
 
-/** Notes the first failure of what is written by callers who do not ask; `failure` resolves with it once all is written. */
+/** Notes the first failure of what is written by callers who do not ask; `failure` resolves with it once that is written. */
 function watched(stream: TextStream): TextStream & { failure(): Promise<Error | undefined> } {
   let failure: Error | undefined;
   let written = Promise.resolve();
@@ -160,7 +160,6 @@ function watched(stream: TextStream): TextStream & { failure(): Promise<Error | 
         failure ??= error ?? undefined;
         resolve();
       });
-      // Of one stream the last comes last.
       written = promise;
     },
     async failure() {

@@ -6,7 +6,7 @@ import type { Redactor } from '../log/redact.ts';
 
 /** A text stream of the process. `columns` is the terminal's width, absent where it is none. */
 export interface TextStream {
-  /** `written` is called once the text has left the process, or cannot: with the error. */
+  /** `written` is called once the text has left the process, or cannot: with the error; in the order of the texts. */
   write(text: string, written?: (error?: Error | null) => void): void;
   readonly isTTY: boolean;
   readonly columns?: number | undefined;

@@ -16,9 +16,9 @@ export function writeOut(stdout: TextStream, text: string): Promise<boolean> {
   return promise;
 }
 
-/** Whether a write failed since nobody reads any more. */
+/** Whether a write failed since nobody reads any more; EOF is what Windows says of a pipe. */
 export function isUnread(error: unknown): boolean {
-  return ['EPIPE', 'ERR_STREAM_DESTROYED'].includes((error as NodeJS.ErrnoException).code ?? '');
+  return ['EPIPE', 'EOF', 'ERR_STREAM_DESTROYED'].includes((error as NodeJS.ErrnoException).code ?? '');
 }
 
 /** The SyncError OUTPUT_FAILED of this file or stream. */

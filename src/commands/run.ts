@@ -43,10 +43,14 @@ export function register(program: Command, context: CommandContext): void {
       const { summaryText } = await import('../report/summary.ts');
       const { stdout, stderr } = context.io;
       const text = options.json ? `${JSON.stringify(summary, null, 2)}\n` : summaryText(summary, stdout.columns);
-      // What was sent is sent: the exit code tells of that.
-      await writeOut(stdout, text).catch((error: Error) => stderr.write(`warning: ${error.message}\n`));
       context.exit(summary.exitCode);
+      const written = writeOut(stdout, text);
+      // What was sent is sent: the exit code tells of that.
+      const told = options.dryRun
+        ? written
+        : written.catch((error: Error) => stderr.write(`warning: ${error.message}\n`));
       await report?.reportAfterRun(context, config);
+      await told;
     });
 }
 

@@ -27,7 +27,7 @@ export async function findConfigFile(cwd: string): Promise<FoundFile> {
     places.length > 0
       ? `${places.join(', ')} in ${cwd} cannot be read.`
       : `There is no ${SEARCH_PLACES.slice(0, -1).join(', ')} or ${SEARCH_PLACES.at(-1)} in ${cwd}.`,
-    'Start the program in the directory of its configuration, or name the file with --config.',
+    'Start the program in the directory of its configuration, or name the file with --config; `tamhr-sync init` makes a new one.',
   );
 }
 

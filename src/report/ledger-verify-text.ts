@@ -65,9 +65,11 @@ const MEANING: Readonly<Record<Difference, (entity: VerifiedEntity) => string>> 
     `in a batch whose outcome is unknown: the next run sends ${inDoubt.count === 1 ? 'it' : 'them'} again first`,
   missing: ({ missing, deadLetters, incremental }) => {
     const but =
-      deadLetters > 0 ? `; among them ${formatQuantity(deadLetters, 'dead letter')} (tamhr-sync failures list)` : '';
+      deadLetters > 0
+        ? `, but for ${formatQuantity(deadLetters, 'dead letter')}, tried again when due or changed (tamhr-sync failures list)`
+        : '';
     const run = incremental ? 'the next run that compares all rows (tamhr-sync run --full)' : 'the next run';
-    return `in the source, not in the ledger: ${run} sends ${missing.count === 1 ? 'it' : 'them'}${but}. Where the receiver has them already: tamhr-sync ledger adopt`;
+    return `in the source, not in the ledger: ${run} sends ${missing.count === 1 ? 'it' : 'them'}${but}. Where the receiver has them already: tamhr-sync ledger adopt --entity NAME`;
   },
   stale: ({ changes }) =>
     changes === 'new'

@@ -111,7 +111,7 @@ function endOf({ state, exitCode }: StatusRun, withMeaning: boolean): string {
 
 function batchLines({ total, listed }: RunDetailDocument['batches'], run: StatusRun, view: View): string[] {
   const { width, paint } = view;
-  if (listed.length === 0) return ['It sent no batch.'];
+  if (listed.length === 0) return ['It made no batch of its own.'];
   const columns: TableColumn[] = [
     // An Idempotency-Key: whoever looks for it at the receiver needs all of it.
     { title: 'Batch', min: 36 },

@@ -312,7 +312,7 @@ function whatIsUnresolved(
   const named = batches.slice(0, BATCHES_NAMED).map(({ batchId, rows, createdAt, runsTried, error, httpStatus }) => {
     const since = createdAt === null ? '?' : showTime(createdAt);
     const tried = formatQuantity(runsTried, 'run');
-    const why = error === null ? 'cut off' : withStatus(error, httpStatus);
+    const why = error !== null ? withStatus(error, httpStatus) : isRunning ? 'no answer yet' : 'cut off';
     return `${batchId} (${formatQuantity(rows, 'row')} since ${since}, ${tried}, ${why})`;
   });
   const more = batches.length - named.length;
@@ -324,6 +324,8 @@ function whatIsUnresolved(
 }
 
 function whatWentWrong({ outcome, stoppedBy, counts }: NonNullable<StatusEntity['lastRun']>): string | undefined {
+  // What has no known outcome is in flight.
+  if (outcome === 'running') return undefined;
   const { rowsRefused, rowsUnresolved, deletionsHeld } = counts;
   const left = [
     ...(rowsRefused > 0 ? [`${formatQuantity(rowsRefused, 'row')} refused`] : []),

@@ -31,6 +31,7 @@ function entityTable({ dryRun, entities }: RunSummary, width: number): string[] 
   // Where no entity has any, they would only take room.
   const hasChanged = entities.some(({ changed }) => changed > 0);
   const hasDeletions = entities.some(({ deletions, deleted }) => deletions + deleted > 0);
+  const hasUnknown = entities.some(({ unresolved }) => unresolved > 0);
   const columns: TableColumn[] = [
     { title: 'Entity', min: 8 },
     { title: 'Result' },
@@ -40,22 +41,30 @@ function entityTable({ dryRun, entities }: RunSummary, width: number): string[] 
     ...(hasChanged ? [count('Changed')] : []),
     ...(hasDeletions ? [count(dryRun ? 'To delete' : 'Deleted')] : []),
     ...(dryRun ? [] : [count('Refused')]),
+    ...(hasUnknown ? [count('Unknown')] : []),
     count('Batches', 1),
     count('Time', 2),
   ];
   const rows = entities.map((entity) => [
     printable(entity.entity),
-    entity.state,
+    resultOf(entity),
     formatCount(entity.read),
     formatCount(entity.tracked),
     formatCount(dryRun ? entity.pending - entity.newDeadLetters : entity.accepted),
     ...(hasChanged ? [formatCount(entity.changed)] : []),
     ...(hasDeletions ? [formatCount(dryRun ? entity.deletions : entity.deleted)] : []),
     ...(dryRun ? [] : [formatCount(entity.refused)]),
+    ...(hasUnknown ? [formatCount(entity.unresolved)] : []),
     formatCount(entity.batches.pending),
     formatDuration(entity.durationMs),
   ]);
   return table(columns, rows, width, (_style, text) => text);
+}
+
+/** What came of an entity, in a word: read to the end is not yet sent. */
+function resultOf({ state, refused, unresolved, accepted }: EntitySummary): string {
+  if (state !== 'done' || refused + unresolved === 0) return state;
+  return accepted > 0 ? 'partly' : 'not sent';
 }
 
 /** A sentence about an entity, and what to do about it. */
@@ -66,7 +75,7 @@ export interface Note {
 
 /** All that is to be said of how an entity ended, its name first. */
 export function notesOf(entity: EntitySummary, dryRun: boolean): Note[] {
-  const { refused, unresolved, newDeadLetters, oldDeadLetters, batches, error } = entity;
+  const { refused, unresolved, newDeadLetters, oldDeadLetters, batches, error, batchError } = entity;
   const notes: Note[] = [];
   if (error !== undefined) notes.push({ text: error.message, hint: error.hint });
   if (entity.state === 'resolved') {
@@ -85,14 +94,16 @@ export function notesOf(entity: EntitySummary, dryRun: boolean): Note[] {
       text: `${rows} ended without a known outcome; they are sent again, the same bytes under the same Idempotency-Key, by the next run.`,
     });
   }
+  if (batchError !== undefined && error === undefined)
+    notes.push({ text: `the first batch that failed: ${batchError}` });
   if (batches.split > 0) {
     const halved = formatQuantity(batches.split, 'refused batch was', 'refused batches were');
     notes.push({ text: `${halved} halved, to find bad rows or to be small enough.` });
   }
   if (newDeadLetters > 0) {
     const become = dryRun
-      ? 'cannot be sent and would become dead letters.'
-      : 'cannot be sent and became dead letters: tamhr-sync failures list.';
+      ? `cannot be sent and would become ${newDeadLetters === 1 ? 'a dead letter' : 'dead letters'}.`
+      : `cannot be sent and became ${newDeadLetters === 1 ? 'a dead letter' : 'dead letters'}: tamhr-sync failures list.`;
     notes.push({ text: `${formatQuantity(newDeadLetters, 'row')} ${become}` });
   }
   if (oldDeadLetters > 0) {

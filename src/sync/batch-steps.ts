@@ -91,10 +91,18 @@ export function createBatchSteps(
   let releasedSome = false;
 
   const infoOf = ({ batch, number }: Numbered) => ({ number, rows: batch.keys.length, id: batch.id });
-  const tell = (sent: Numbered, outcome: Outcome) => observer.batchEnded?.(entity.name, infoOf(sent), outcome);
+  function tell(sent: Numbered, outcome: Outcome): void {
+    if (outcome.state === 'unknown') noteError(outcome);
+    observer.batchEnded?.(entity.name, infoOf(sent), outcome);
+  }
   const warn = (message: string) => observer.warning?.(entity.name, message);
   const stopCause = watchStop(stop);
   const stoppedBy = () => stopCause() ?? (breaker.reason === undefined ? undefined : 'breaker');
+
+  function noteError({ attempts }: Outcome): void {
+    const error = attempts.at(-1)?.error;
+    if (error !== undefined) tally.batchError ??= error;
+  }
 
   function countUnresolved({ keys }: Batch, again?: 'no longer'): void {
     const sign = again === undefined ? 1 : -1;
@@ -174,6 +182,7 @@ export function createBatchSteps(
         largestAccepted = Math.max(largestAccepted, rows);
       }
       tally[state] += rows - letters.length;
+      if (state === 'refused' && letters.length < rows) noteError(outcome);
       if (operation === 'delete' && state === 'accepted') tally.deleted += rows - letters.length;
       if (operation === 'upsert' && state === 'refused' && letters.length < rows) releasedSome = true;
       tally.batches[state] += 1;

@@ -133,7 +133,7 @@ export function createIsolation(
       steps.fail(stopped.error);
       throw stopped.error;
     }
-    if (commonReason !== undefined) noteSchemaProblem(rows, commonReason);
+    if (commonReason !== undefined) noteSchemaProblem(rows, commonReason, root.delivery.verdict === 'shrink');
     else if (!anyAccepted && rows >= TELLING_BATCH_ROWS) breaker.failed();
   }
 
@@ -157,7 +157,7 @@ export function createIsolation(
       }
       for (const row of search.takeRefusedAlone()) await bury(tree, row);
       const piece = search.next();
-      if (piece === undefined) return '';
+      if (piece === undefined) return 'not sent: the rows that were tried were all refused for the same reason';
       if (piece.isolates && calls >= maxIsolationCalls) {
         await release(tree, piece.sent, [], spentNote);
         return spentNote;
@@ -214,8 +214,8 @@ export function createIsolation(
     await ledger.rememberMaxBatchRows(maxBatchRows);
   }
 
-  function noteSchemaProblem(rows: number, reason: string): void {
-    const problem = schemaError(entity, rows, reason);
+  function noteSchemaProblem(rows: number, reason: string, isTooLarge = false): void {
+    const problem = schemaError(entity, rows, { reason, isTooLarge });
     schemaProblem ??= problem;
     steps.warn(`${problem.message.replace(`${entity.name}: `, '')} ${problem.hint}`);
     breaker.failed();

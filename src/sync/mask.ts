@@ -17,17 +17,29 @@ const MIN_STRING = 3;
 /** Numbers with fewer digits are counts and codes. */
 const MIN_DIGITS = 5;
 
+/** Words of a value that are shorter stand in any text: and, the, for. */
+const MIN_WORD = 4;
+
 /** A string or a number in compact JSON; a colon follows a string that is a field's name. */
 const JSON_VALUE = /"([^"\\]*(?:\\.[^"\\]*)*)"(:?)|-?(\d[\d.eE+-]*)/g;
 
 // Both sides are bounded, or a long run of letters would take quadratic time.
 const EMAIL = /[\p{L}\p{N}._%+'&/=~-]{1,64}(?:@|%40)[\p{L}\p{N}](?:[\p{L}\p{N}.-]{0,252}[\p{L}\p{N}])?/giu;
 
+/** What SQL Server and others quote of a value that was too long for its column: a piece of it, which is no word. */
+const TRUNCATED = /(?<=truncated value:?\s*)['"][^'"]*/giu;
+
+const NOT_WORD = /[^\p{L}\p{N}]+/u;
+const WORD_CHARACTER = /[\p{L}\p{N}]/u;
+
 /**
  * A text from outside without the values of the rows it is about, as something to be stored: every string of three or
  * more characters and every number of five or more digits in `payloads` (JSON of rows, compact), and every e-mail
  * address, becomes `***`, whatever its case and though it be escaped as JSON in JSON; line breaks and other control
  * characters become spaces, and what is then longer than 500 characters is cut.
+ *
+ * So does what receivers make of a string, where it stands as a word of its own: its words of four or more characters
+ * (five digits), what stands before an address's @, digits without the zeros before them. Initials, abbreviations and the like are not recognised.
  *
  * Pass the whole text: half a value is not recognised. Time is linear in payloads and text.
  */
@@ -52,6 +64,8 @@ function maskedText(text: string, readings: readonly Reading[], values: Values):
   for (const reading of readings) {
     for (const { index, 0: address } of reading.text.matchAll(EMAIL))
       hide(reading, index, index + address.length, hidden);
+    for (const { index, 0: quoted } of reading.text.matchAll(TRUNCATED))
+      hide(reading, index + 1, index + quoted.length, hidden);
   }
   return tidy(withMasks(text, hidden));
 }
@@ -100,16 +114,21 @@ function resolveEscapes(text: string, origins: readonly number[]): Reading | und
 
 /** The values to look for, and how long those are that begin alike. */
 interface Values {
-  readonly texts: ReadonlySet<string>;
-  /** A value's start → lengths of the values with that start. */
-  readonly lengths: ReadonlyMap<string, ReadonlySet<number>>;
+  readonly whole: Needles;
+  /** Of values, to be found as words only. */
+  readonly parts: Needles;
+}
+
+interface Needles {
+  readonly texts: Set<string>;
+  /** Their start → lengths of those with that start. */
+  readonly lengths: Map<string, Set<number>>;
 }
 
 /** The values of the payloads that can be in the text: those whose start and end are among its pieces. */
 function valuesMadeOf(pieces: ReadonlySet<string>, payloads: readonly string[]): Values {
-  const texts = new Set<string>();
-  const lengths = new Map<string, Set<number>>();
-  const add = (value: string) => {
+  const values = { whole: noNeedles(), parts: noNeedles() };
+  const add = (value: string, { texts, lengths } = values.whole) => {
     const start = foldCase(value.slice(0, MIN_STRING));
     if (!pieces.has(start) || !pieces.has(foldCase(value.slice(-MIN_STRING)))) return;
     const folded = foldCase(value);
@@ -126,22 +145,55 @@ function valuesMadeOf(pieces: ReadonlySet<string>, payloads: readonly string[]):
           if (text.replace(/\D/g, '').length >= MIN_DIGITS) add(text);
       } else if (string !== undefined && colon === '') {
         const value = string.includes('\\') ? (JSON.parse(json) as string) : string;
-        if (value.length >= MIN_STRING) add(value);
+        if (value.length < MIN_STRING) continue;
+        add(value);
+        for (const part of partsOf(value)) add(part, values.parts);
       }
     }
   }
-  return { texts, lengths };
+  return values;
 }
 
-function hideValues(reading: Reading, { texts, lengths }: Values, hidden: Uint8Array): void {
+const noNeedles = (): Needles => ({ texts: new Set(), lengths: new Map() });
+
+function partsOf(value: string): string[] {
+  const digits = /^0+(\d+)$/.exec(value)?.[1];
+  if (digits !== undefined) return digits.length >= MIN_DIGITS ? [digits] : [];
+  const words = value.split(NOT_WORD);
+  if (words.length === 1) return [];
+  const parts = words.filter((word) => word.length >= (/^\d+$/.test(word) ? MIN_DIGITS : MIN_WORD));
+  const at = value.lastIndexOf('@');
+  return at >= MIN_STRING ? [...parts, value.slice(0, at)] : parts;
+}
+
+function hideValues(reading: Reading, { whole, parts }: Values, hidden: Uint8Array): void {
   const { text } = reading;
   for (let at = 0; at + MIN_STRING <= text.length; at++) {
-    let longest = 0;
-    for (const length of lengths.get(text.slice(at, at + MIN_STRING)) ?? []) {
-      if (length > longest && texts.has(text.slice(at, at + length))) longest = length;
-    }
+    const start = text.slice(at, at + MIN_STRING);
+    const longest = longestAt(text, at, start, whole);
     if (longest > 0) hide(reading, at, at + longest, hidden);
+    if (!parts.lengths.has(start) || isWordAt(text, at - 1)) continue;
+    const part = longestAt(text, at, start, parts, (end) => !isWordAt(text, end));
+    if (part > longest) hide(reading, at, at + part, hidden);
   }
+}
+
+function longestAt(
+  text: string,
+  at: number,
+  start: string,
+  { texts, lengths }: Needles,
+  endsAt: (end: number) => boolean = () => true,
+): number {
+  let longest = 0;
+  for (const length of lengths.get(start) ?? []) {
+    if (length > longest && texts.has(text.slice(at, at + length)) && endsAt(at + length)) longest = length;
+  }
+  return longest;
+}
+
+function isWordAt(text: string, at: number): boolean {
+  return at >= 0 && at < text.length && WORD_CHARACTER.test(text[at] as string);
 }
 
 function hide({ origins }: Reading, from: number, to: number, hidden: Uint8Array): void {

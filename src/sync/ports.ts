@@ -471,6 +471,8 @@ export interface EntitySummary {
   };
   /** Of the bodies of pending batches. */
   readonly bytes: number;
+  /** What the first batch failed with whose rows were refused, or whose outcome stayed unknown. */
+  readonly batchError?: string;
   /** How rows to send were looked for; absent where it did not come to that. */
   readonly comparison?: ComparisonReport;
   readonly error?: { readonly code: string; readonly message: string; readonly hint: string };

@@ -39,11 +39,17 @@ export function nothingThereError({ name }: Entity, rows: number, attempt: Attem
   );
 }
 
-/** The SyncError DESTINATION_REFUSED of a batch in which every row is refused for one reason. */
-export function schemaError({ name }: Entity, rows: number, reason: string): SyncError {
+/** The SyncError DESTINATION_REFUSED of a batch in which every row is refused for one reason; `isTooLarge`: by a 413. */
+export function schemaError(
+  { name }: Entity,
+  rows: number,
+  { reason, isTooLarge }: { readonly reason: string; readonly isTooLarge: boolean },
+): SyncError {
   return new SyncError(
     'DESTINATION_REFUSED',
     `${name}: the destination refuses every row of a batch of ${rows} for the same reason (${reason}).`,
-    'Compare the map of this entity with what the destination expects; no row became a dead letter by it.',
+    isTooLarge
+      ? 'Have the destination, or a proxy before it, take larger bodies: even a single row is too large for it; no row became a dead letter by it.'
+      : 'Compare the map of this entity with what the destination expects; no row became a dead letter by it.',
   );
 }

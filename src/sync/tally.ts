@@ -21,6 +21,7 @@ export type Tally = {
     | 'bytes']: EntitySummary[Count];
 } & {
   comparison?: ComparisonReport;
+  batchError?: string;
   readonly batches: { -readonly [Count in keyof EntitySummary['batches']]: number };
 };
 

@@ -171,6 +171,20 @@ describe('what status makes of a history', () => {
     );
   });
 
+  it('what a run has in flight is no trouble', () => {
+    const { finishedAt: _, exitCode: __, counts: ___, ...begun } = nightlyRun(0);
+    const history = historyOf(DUE, {
+      lastRun: { run: { ...begun, state: 'running' }, counts: counts({ rowsUnresolved: 750, batchesUnresolved: 1 }) },
+      unresolved: [{ batchId: 'aaaa', rows: 750, createdAt: DUE, runsTried: 1, lastTriedAt: DUE }],
+    });
+    const { warnings } = statusDocument(history, SCHEDULE, NOW);
+    assert.deepEqual(
+      warnings.map(({ code }) => code),
+      ['UNRESOLVED'],
+    );
+    assert.match(warnings[0]?.message ?? '', /^1 batch \(750 rows\) in flight, or .*, 1 run, no answer yet\)\.$/);
+  });
+
   it('dates that are none, and clocks that run ahead, are unknown instead of an error', () => {
     const broken = new Date(Number.NaN);
     const run = nightlyRun(0, { startedAt: after(NOW, 3_600_000), finishedAt: broken });

@@ -44,6 +44,7 @@ const EVENTFUL = summary({
       refused: 3000,
       durationMs: 12_345,
       batches: { pending: 4, accepted: 3, refused: 1, unresolved: 0, split: 1 },
+      batchError: 'api.example.com:443 refused the connection',
     }),
     entity({
       entity: 'ActualOrg',

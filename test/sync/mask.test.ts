@@ -29,6 +29,28 @@ test('values of the rows go, whatever their case and however they are escaped; t
   for (const [text, expected] of Object.entries(masked)) assert.equal(maskValues(text, [ROW]), expected);
 });
 
+test('what a receiver makes of a value goes, too, where it stands as a word', () => {
+  const row = JSON.stringify({
+    Name: 'Wahyudi Kusumaningrat and Sons',
+    Email: 'wahyudi.k2@contoh.co.id',
+    NoReg: '0770003',
+    Born: '1987-06-05 Bandung',
+    Code: '00012',
+  });
+  const masked: Record<string, string> = {
+    'Kusumaningrat, Wahyudi exists': '***, *** exists',
+    'employee W. KUSUMANINGRAT exists': 'employee W. *** exists',
+    'mailbox wahyudi.k2 is taken': 'mailbox *** is taken',
+    'employee no 770003 exists': 'employee no *** exists',
+    "String or binary data would be truncated in table 'T'. Truncated value: 'Wahyudi Kusu'.":
+      "String or binary data would be truncated in table 'T'. Truncated value: '***'.",
+    'Truncated value: "Kusumani': 'Truncated value: "***',
+    'unkusumaningratly and personsed in 1987: 12 of 05': 'unkusumaningratly and personsed in 1987: 12 of 05',
+    'born in bandung': 'born in ***',
+  };
+  for (const [text, expected] of Object.entries(masked)) assert.equal(maskValues(text, [row]), expected);
+});
+
 test('the longest value wins, and values that overlap go together', () => {
   const payloads = [JSON.stringify({ a: 'Budi', b: 'Budi Santoso', c: 'Santoso Putra' })];
   assert.equal(maskValues('Budi Santoso Putra, Budi', payloads), '***, ***');

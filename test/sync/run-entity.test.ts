@@ -57,6 +57,7 @@ test('a refused batch leaves its rows pending, and the next run sends exactly th
   await first.run;
   assert.deepEqual(first.tally.batches, { pending: 4, accepted: 3, refused: 1, unresolved: 0, split: 0 });
   assert.equal(first.tally.refused, 3);
+  assert.match(first.tally.batchError ?? '', /429/);
   const second = await runOnce({ rows, ledger: first.ledger });
   await second.run;
   assert.deepEqual(
