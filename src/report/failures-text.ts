@@ -25,7 +25,7 @@ function failureTable(failures: readonly Failure[], { width, paint, time }: View
   const columns: TableColumn[] = [
     { title: 'Entity', min: 16 },
     // A GUID: whoever copies the key needs all of it.
-    { title: 'Key', min: 36 },
+    { title: 'Key', min: 36, isCopied: true },
     { title: 'Last failed', drop: 2 },
     { title: 'Tries', align: 'right', drop: 1 },
     { title: 'Next try', drop: 3 },

@@ -114,7 +114,7 @@ function batchLines({ total, listed }: RunDetailDocument['batches'], run: Status
   if (listed.length === 0) return ['It made no batch of its own.'];
   const columns: TableColumn[] = [
     // An Idempotency-Key: whoever looks for it at the receiver needs all of it.
-    { title: 'Batch', min: 36 },
+    { title: 'Batch', min: 36, isCopied: true },
     { title: 'Entity', min: 8 },
     { title: 'State' },
     { title: 'Rows', align: 'right' },

@@ -5,6 +5,9 @@ import type { Paint, Style } from './colour.ts';
 /** Where the stream is no terminal. */
 const DEFAULT_WIDTH = 80;
 
+/** Cells of other columns are cut to this width before one that is copied. */
+const SMALLEST_CELL = 7;
+
 /** Narrower terminals get lines of this many columns all the same. */
 const SMALLEST_WIDTH = 40;
 
@@ -93,6 +96,8 @@ export interface TableColumn {
   readonly min?: number;
   /** May be left out where the table is too wide for the line; 1 goes first. */
   readonly drop?: number;
+  /** Is cut below `min` only where nothing else can be: somebody has to copy it. */
+  readonly isCopied?: true;
 }
 
 /** A cell: its text, and how to paint it. */
@@ -100,7 +105,8 @@ export type TableCell = string | { readonly text: string; readonly style: Style 
 
 /**
  * A table of aligned columns, two spaces between them, no line longer than `width`: first the cells of columns with
- * `min` are cut, then columns with `drop` are left out, at last the widest cells are cut. Cells must be printable.
+ * `min` are cut, then columns with `drop` are left out, at last the widest cells are cut, those with `isCopied` last. Cells must
+ * be printable.
  */
 export function table(
   columns: readonly TableColumn[],
@@ -153,8 +159,10 @@ function fitColumns(
   const first = Math.min(...drops.filter((drop) => drop !== undefined));
   if (Number.isFinite(first)) return fitColumns(columns, natural.toSpliced(drops.indexOf(first), 1, undefined), width);
   while (excess > 0) {
-    const widest = Math.max(...widths.map((columnWidth) => columnWidth ?? 0));
-    narrow(widths.indexOf(widest), widest - 1);
+    const others = widths.map((columnWidth = 0, index) => (columns[index]?.isCopied ? 0 : columnWidth));
+    const cuttable = Math.max(...others) > SMALLEST_CELL ? others : widths.map((columnWidth = 0) => columnWidth);
+    const widest = Math.max(...cuttable);
+    narrow(cuttable.indexOf(widest), widest - 1);
   }
   return widths;
 }
