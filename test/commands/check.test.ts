@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { chmod, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -409,6 +409,30 @@ describe('check', () => {
       assert.deepEqual([code, files.map(({ state }) => state)], [0, ['warning', 'warning']]);
       assert.match(files[0]?.found ?? '', /^\.env holds secrets and others can read it/);
       assert.match(files[1]?.found ?? '', /^others can write sync\.config\.json/);
+    });
+
+    it('warns of files that a run could not write, and makes none', async (t) => {
+      t.after(() => job.configure());
+      await job.configure((config) => {
+        config.logging = { file: 'sync.config.json/run.log' };
+        config.report = { html: 'missing/status.html' };
+        config.metrics = { file: 'sync.prom' };
+      });
+      const { code, document } = await checkJob(job, ['--entity', 'Users']);
+      const files = document.checks.filter(({ check, state }) => check === 'files' && state === 'warning');
+      assert.deepEqual(
+        [code, files.map(({ found }) => found)],
+        [
+          0,
+          ['run.log (logging.file) cannot be written: ENOTDIR', 'status.html (report.html) cannot be written: ENOENT'],
+        ],
+      );
+      await job.configure((config) => {
+        config.logging = { file: 'a/b/run.log' };
+      });
+      const fine = await checkJob(job, ['--entity', 'Users']);
+      assert.ok(fine.document.checks.every(({ check, state }) => check !== 'files' || state === 'ok'));
+      assert.ok(!existsSync(join(job.folder, 'a')));
     });
 
     it('ends with 78 where a secret is missing, and prints what could be checked', async () => {

@@ -10,6 +10,7 @@ import type { Io } from '../context.ts';
 export async function configChecks(config: Config): Promise<Check[]> {
   const { scheduleFinding } = await import('../../report/check-findings.ts');
   const { othersCanWrite } = await import('../../config/text-file.ts');
+  const { unwritableFiles } = await import('./output-files.ts');
   const others = config.warnings.filter((warning) => !config.fileWarnings.includes(warning));
   return [
     await nodeCheck(),
@@ -20,6 +21,9 @@ export async function configChecks(config: Config): Promise<Check[]> {
     one('secrets', () => ({ state: 'ok', found: secretsText(config) })),
     ...config.fileWarnings.map((warning, index) =>
       one('files', () => ({ state: 'warning', found: warning }), `warning ${index}`),
+    ),
+    ...(await unwritableFiles(config)).map((found, index) =>
+      one('files', () => ({ state: 'warning', found, remedy: UNWRITABLE }), `unwritable ${index}`),
     ),
     one('files', async () => {
       if (process.platform === 'win32') return UNSEEN_MODES;
@@ -75,6 +79,9 @@ export async function brokenConfigChecks(
 }
 
 const WEAKENED = 'A run works all the same; correct it where it is not meant so.';
+
+const UNWRITABLE =
+  "Make its folder, and let the job's account write into it; a run goes on without the file, and warns.";
 
 const UNSEEN_MODES: Finding = {
   state: 'skipped',
