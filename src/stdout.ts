@@ -23,7 +23,11 @@ function writeFile(fd: number, text: string, written: Parameters<TextStream['wri
   const bytes = Buffer.from(text);
   let error: Error | undefined;
   try {
-    for (let length = 0; length < bytes.length; ) length += writeSync(fd, bytes, length);
+    for (let length = 0; length < bytes.length; ) {
+      const taken = writeSync(fd, bytes, length);
+      if (taken === 0) throw Object.assign(new Error('the file takes no more'), { code: 'ENOSPC' });
+      length += taken;
+    }
   } catch (failure) {
     error = failure as Error;
   }

@@ -44,11 +44,10 @@ export function register(program: Command, context: CommandContext): void {
       const { stdout, stderr } = context.io;
       const text = options.json ? `${JSON.stringify(summary, null, 2)}\n` : summaryText(summary, stdout.columns);
       context.exit(summary.exitCode);
-      const written = writeOut(stdout, text);
+      // Of a dry run it is the result.
+      if (options.dryRun) return stdout.write(text);
       // What was sent is sent: the exit code tells of that.
-      const told = options.dryRun
-        ? written
-        : written.catch((error: Error) => stderr.write(`warning: ${error.message}\n`));
+      const told = writeOut(stdout, text).catch((error: Error) => stderr.write(`warning: ${error.message}\n`));
       await report?.reportAfterRun(context, config);
       await told;
     });

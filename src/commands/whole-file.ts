@@ -49,7 +49,7 @@ export async function writeWholeFile(
 }
 
 /** What a symbolic link leads to; also where nothing is there yet. */
-async function targetOf(path: string): Promise<string> {
+export async function targetOf(path: string): Promise<string> {
   try {
     return await realpath(path);
   } catch {

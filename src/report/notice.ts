@@ -2,7 +2,7 @@
 import { EXIT_CODES } from '../sync/exit-codes.ts';
 import type { EntitySummary, RunSummary } from '../sync/ports.ts';
 import { formatCount, formatDuration, formatQuantity, timeFormatter } from './format.ts';
-import { type Note, notesOf } from './summary.ts';
+import { type Note, notesOf, resultOf } from './summary.ts';
 import { printable } from './terminal-text.ts';
 
 /** How a run ended. */
@@ -90,10 +90,10 @@ function allNotes({ error, summary, batchErrors }: RunEnd): Note[] {
 }
 
 function entityLine(summary: EntitySummary): string {
-  const { entity, state, stoppedBy, read, accepted, deleted, refused, unresolved, left, batches } = summary;
+  const { entity, stoppedBy, read, accepted, deleted, refused, unresolved, left, batches } = summary;
   const some = (rows: number, what: string) => (rows > 0 ? [`${formatCount(rows)} ${what}`] : []);
   const counts = [
-    stoppedBy === undefined ? state : `${state} (${stoppedBy})`,
+    stoppedBy === undefined ? resultOf(summary) : `${summary.state} (${stoppedBy})`,
     `${formatCount(read)} read`,
     `${formatCount(accepted)} sent`,
     ...some(deleted, 'of them deletions'),

@@ -11,7 +11,9 @@ import { printable, type TableColumn, table, widthOf, wrap } from './terminal-te
 export function summaryText(summary: RunSummary, columns?: number): string {
   const width = widthOf(columns);
   const { dryRun, entities } = summary;
-  const notes = entities.flatMap((entity) => notesOf(entity, dryRun).flatMap((note) => noteLines(note, width)));
+  const notes = entities.flatMap((entity) =>
+    [...notesOf(entity, dryRun), ...batchNotes(entity)].flatMap((note) => noteLines(note, width)),
+  );
   const lines = [
     ...(dryRun ? ['Dry run: nothing was sent or stored.', ''] : []),
     ...(entities.length === 0 ? ['No entity was run.'] : entityTable(summary, width)),
@@ -47,7 +49,7 @@ function entityTable({ dryRun, entities }: RunSummary, width: number): string[] 
   ];
   const rows = entities.map((entity) => [
     printable(entity.entity),
-    resultOf(entity),
+    dryRun ? entity.state : resultOf(entity),
     formatCount(entity.read),
     formatCount(entity.tracked),
     formatCount(dryRun ? entity.pending - entity.newDeadLetters : entity.accepted),
@@ -61,10 +63,19 @@ function entityTable({ dryRun, entities }: RunSummary, width: number): string[] 
   return table(columns, rows, width, (_style, text) => text);
 }
 
-/** What came of an entity, in a word: read to the end is not yet sent. */
-function resultOf({ state, refused, unresolved, accepted }: EntitySummary): string {
-  if (state !== 'done' || refused + unresolved === 0) return state;
-  return accepted > 0 ? 'partly' : 'not sent';
+/** What came of an entity, in a word: read to its end does not mean sent. */
+export function resultOf({ state, refused, unresolved, newDeadLetters, accepted }: EntitySummary): string {
+  if (state !== 'done' && state !== 'resolved') return state;
+  if (accepted > 0) return refused + unresolved > 0 ? 'partly' : state;
+  if (unresolved > 0) return 'unknown';
+  return refused + newDeadLetters > 0 ? 'not sent' : state;
+}
+
+/** Where the entity's own error does not say it. */
+function batchNotes({ entity, error, batchError }: EntitySummary): Note[] {
+  return batchError === undefined || error !== undefined
+    ? []
+    : [{ text: named(entity, `a batch failed with: ${batchError}`) }];
 }
 
 /** A sentence about an entity, and what to do about it. */
@@ -75,7 +86,7 @@ export interface Note {
 
 /** All that is to be said of how an entity ended, its name first. */
 export function notesOf(entity: EntitySummary, dryRun: boolean): Note[] {
-  const { refused, unresolved, newDeadLetters, oldDeadLetters, batches, error, batchError } = entity;
+  const { refused, unresolved, newDeadLetters, oldDeadLetters, batches, error } = entity;
   const notes: Note[] = [];
   if (error !== undefined) notes.push({ text: error.message, hint: error.hint });
   if (entity.state === 'resolved') {
@@ -94,8 +105,6 @@ export function notesOf(entity: EntitySummary, dryRun: boolean): Note[] {
       text: `${rows} ended without a known outcome; they are sent again, the same bytes under the same Idempotency-Key, by the next run.`,
     });
   }
-  if (batchError !== undefined && error === undefined)
-    notes.push({ text: `the first batch that failed: ${batchError}` });
   if (batches.split > 0) {
     const halved = formatQuantity(batches.split, 'refused batch was', 'refused batches were');
     notes.push({ text: `${halved} halved, to find bad rows or to be small enough.` });

@@ -99,8 +99,9 @@ export function createBatchSteps(
   const stopCause = watchStop(stop);
   const stoppedBy = () => stopCause() ?? (breaker.reason === undefined ? undefined : 'breaker');
 
-  function noteError({ attempts }: Outcome): void {
-    const error = attempts.at(-1)?.error;
+  function noteError({ attempts, note }: Outcome): void {
+    // Rows that the answer rejects stand in the note; of a batch that was not tried it says nothing of why.
+    const error = attempts.length === 0 ? undefined : (attempts.at(-1)?.error ?? note);
     if (error !== undefined) tally.batchError ??= error;
   }
 

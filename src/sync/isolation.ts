@@ -117,7 +117,9 @@ export function createIsolation(
     // An outage in the middle of the search looks the same.
     const isNoVerdict = commonReason !== undefined || (kind.serverErrors && !anyAccepted && rows > 1);
     let gone: RefusedRow | undefined;
-    for (const row of search.takeRefusedAlone('all')) {
+    const alone = search.takeRefusedAlone('all');
+    const areTooLarge = alone.every(({ delivery }) => delivery.verdict === 'shrink');
+    for (const row of alone) {
       // None of several is there, though the destination has taken them all: rather, there is no such endpoint.
       const isDoubtful = isGone(row) && !anyAccepted && rows > 1;
       if (isDoubtful) gone ??= row;
@@ -133,7 +135,7 @@ export function createIsolation(
       steps.fail(stopped.error);
       throw stopped.error;
     }
-    if (commonReason !== undefined) noteSchemaProblem(rows, commonReason, root.delivery.verdict === 'shrink');
+    if (commonReason !== undefined) noteSchemaProblem(rows, commonReason, areTooLarge);
     else if (!anyAccepted && rows >= TELLING_BATCH_ROWS) breaker.failed();
   }
 

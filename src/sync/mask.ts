@@ -26,11 +26,21 @@ const JSON_VALUE = /"([^"\\]*(?:\\.[^"\\]*)*)"(:?)|-?(\d[\d.eE+-]*)/g;
 // Both sides are bounded, or a long run of letters would take quadratic time.
 const EMAIL = /[\p{L}\p{N}._%+'&/=~-]{1,64}(?:@|%40)[\p{L}\p{N}](?:[\p{L}\p{N}.-]{0,252}[\p{L}\p{N}])?/giu;
 
-/** What SQL Server and others quote of a value that was too long for its column: a piece of it, which is no word. */
-const TRUNCATED = /(?<=truncated value:?\s*)['"][^'"]*/giu;
+/** Words of a value that errors are made of: without them nobody would understand one. */
+const PLAIN_WORDS: ReadonlySet<string> = new Set(
+  `already character characters code column data date duplicate email empty error errors exist exists field fields format found from
+  have http https invalid length longer missing must name null number path request required shorter string system table that than this
+  truncated type unique unknown user users validation value values with`.split(/\s+/),
+);
 
-const NOT_WORD = /[^\p{L}\p{N}]+/u;
-const WORD_CHARACTER = /[\p{L}\p{N}]/u;
+/** What SQL Server and others quote of a value that was too long for its column: a piece of it, which is no word. */
+const TRUNCATED = /(?<=truncated value:?\s*)['"](?:[^'"]|['"](?=[\p{L}\p{M}\p{N}]))*/giu;
+
+const NOT_WORD = /[^\p{L}\p{M}\p{N}]+/u;
+const WORD_CHARACTER = /[\p{L}\p{M}\p{N}]/u;
+
+/** Values whose words say nothing of a person: GUIDs, dates and times, addresses of the web. */
+const OF_NO_WORDS = /^(?:[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$|\d{4}-\d\d-\d\d(?:[t ][\d:.z+-]*)?$|https?:)/i;
 
 /**
  * A text from outside without the values of the rows it is about, as something to be stored: every string of three or
@@ -39,7 +49,7 @@ const WORD_CHARACTER = /[\p{L}\p{N}]/u;
  * characters become spaces, and what is then longer than 500 characters is cut.
  *
  * So does what receivers make of a string, where it stands as a word of its own: its words of four or more characters
- * (five digits), what stands before an address's @, digits without the zeros before them. Initials, abbreviations and the like are not recognised.
+ * (five where there is a digit, and none that errors are made of), what stands before an address's @, digits without the zeros before them. Initials, abbreviations and the like are not recognised.
  *
  * Pass the whole text: half a value is not recognised. Time is linear in payloads and text.
  */
@@ -157,11 +167,13 @@ function valuesMadeOf(pieces: ReadonlySet<string>, payloads: readonly string[]):
 const noNeedles = (): Needles => ({ texts: new Set(), lengths: new Map() });
 
 function partsOf(value: string): string[] {
-  const digits = /^0+(\d+)$/.exec(value)?.[1];
+  const digits = /^0+([1-9]\d*)$/.exec(value)?.[1];
   if (digits !== undefined) return digits.length >= MIN_DIGITS ? [digits] : [];
-  const words = value.split(NOT_WORD);
-  if (words.length === 1) return [];
-  const parts = words.filter((word) => word.length >= (/^\d+$/.test(word) ? MIN_DIGITS : MIN_WORD));
+  const words = OF_NO_WORDS.test(value) ? [] : value.split(NOT_WORD);
+  if (words.length < 2) return [];
+  const parts = words.filter(
+    (word) => word.length >= (/\d/.test(word) ? MIN_DIGITS : MIN_WORD) && !PLAIN_WORDS.has(word.toLowerCase()),
+  );
   const at = value.lastIndexOf('@');
   return at >= MIN_STRING ? [...parts, value.slice(0, at)] : parts;
 }

@@ -471,7 +471,7 @@ export interface EntitySummary {
   };
   /** Of the bodies of pending batches. */
   readonly bytes: number;
-  /** What the first batch failed with whose rows were refused, or whose outcome stayed unknown. */
+  /** What a batch failed with whose rows were refused, or whose outcome stayed unknown: the first one that ended. */
   readonly batchError?: string;
   /** How rows to send were looked for; absent where it did not come to that. */
   readonly comparison?: ComparisonReport;

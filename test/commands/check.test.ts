@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
-import { chmod, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
@@ -413,10 +413,11 @@ describe('check', () => {
 
     it('warns of files that a run could not write, and makes none', async (t) => {
       t.after(() => job.configure());
+      await mkdir(join(job.folder, 'folder.prom'));
       await job.configure((config) => {
         config.logging = { file: 'sync.config.json/run.log' };
         config.report = { html: 'missing/status.html' };
-        config.metrics = { file: 'sync.prom' };
+        config.metrics = { file: 'folder.prom' };
       });
       const { code, document } = await checkJob(job, ['--entity', 'Users']);
       const files = document.checks.filter(({ check, state }) => check === 'files' && state === 'warning');
@@ -424,11 +425,18 @@ describe('check', () => {
         [code, files.map(({ found }) => found)],
         [
           0,
-          ['run.log (logging.file) cannot be written: ENOTDIR', 'status.html (report.html) cannot be written: ENOENT'],
+          [
+            'run.log (logging.file) cannot be written: ENOTDIR',
+            'status.html (report.html) cannot be written: ENOENT',
+            'folder.prom (metrics.file) cannot be written: EISDIR',
+          ],
         ],
       );
+      await symlink(join(job.folder, 'elsewhere.html'), join(job.folder, 'link.html'));
       await job.configure((config) => {
         config.logging = { file: 'a/b/run.log' };
+        config.report = { html: 'link.html' };
+        config.metrics = { file: 'sync.prom' };
       });
       const fine = await checkJob(job, ['--entity', 'Users']);
       assert.ok(fine.document.checks.every(({ check, state }) => check !== 'files' || state === 'ok'));

@@ -134,6 +134,22 @@ describe('the summary that run prints', () => {
   it('of a run stopped before its first entity is no empty table', () =>
     assertGolden('summary-nothing-60', summaryText(summary({ exitCode: 130 }), 60)));
 
+  it('calls done only what has arrived', () => {
+    const result = (changes: Partial<EntitySummary>) =>
+      summaryText(summary({ entities: [entity({ pending: 10, ...changes })] }), 200).match(
+        /^Users {3}(\S+(?: \S+)?) /m,
+      )?.[1];
+    assert.equal(result({ accepted: 10 }), 'done');
+    assert.equal(result({ accepted: 9, newDeadLetters: 1 }), 'done');
+    assert.equal(result({ accepted: 5, refused: 5 }), 'partly');
+    assert.equal(result({ accepted: 5, unresolved: 5 }), 'partly');
+    assert.equal(result({ refused: 10 }), 'not sent');
+    assert.equal(result({ newDeadLetters: 10 }), 'not sent');
+    assert.equal(result({ unresolved: 10 }), 'unknown');
+    assert.equal(result({ state: 'resolved', unresolved: 10 }), 'unknown');
+    assert.equal(result({ pending: 0 }), 'done');
+  });
+
   it('says what ended an entity early, and what is left', () => {
     const notes = (stoppedBy: StopCause, left: number) => {
       const entities = [entity({ state: 'stopped', stoppedBy, left, pending: 30, accepted: 30 })];

@@ -174,6 +174,25 @@ describe('a batch that is refused for its rows', () => {
     assert.ok(ledger.states().every((state) => state === 'refused' || state === 'split'));
   });
 
+  test('in which every row is too large tells of the size, and only then', async () => {
+    const hint = async (statusOfPieces: number) => {
+      const destination = new MemoryDestination((batch) => ({
+        status: batch.keys.length === 200 ? 413 : statusOfPieces,
+        error: `HTTP ${batch.keys.length === 200 ? 413 : statusOfPieces}`,
+      }));
+      const { warnings, tally, run } = await runOnce({
+        rows: numberedRows(200),
+        destination,
+        entity: entityWith({ batchSize: 200 }),
+      });
+      await assert.rejects(run, { code: 'DESTINATION_REFUSED' });
+      assert.match(tally.batchError ?? '', /^HTTP 4/);
+      return warnings.find((warning) => warning.includes('refuses every row')) ?? '';
+    };
+    assert.match(await hint(413), /even a single row is too large/);
+    assert.match(await hint(422), /Compare the map/);
+  });
+
   for (const stride of [375, 125, 25]) {
     test(`in which every ${stride}th row is bad for one reason is searched to its end`, async () => {
       const rows = numberedRows(3000);
