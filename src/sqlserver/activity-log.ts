@@ -3,6 +3,7 @@
  * installation.
  */
 import { randomUUID } from 'node:crypto';
+import { reasonOf } from '../sync/outcome.ts';
 import type { Batch, EntityIdentity, Outcome } from '../sync/ports.ts';
 import { cut, guid, int, nvarchar, type Parameter, type Statement } from './parameters.ts';
 import { type ColumnDescription, MAX_LENGTH, type Session } from './session.ts';
@@ -115,12 +116,6 @@ function information({ entity, runId, batch, outcome, rowsRefused = 0 }: LogEntr
     Attempts: attempts.map(({ status, durationMs, error }) => ({ status, durationMs: Math.round(durationMs), error })),
   });
   return full.length <= length ? full : cut(JSON.stringify(facts), length);
-}
-
-/** Why a batch was not accepted, as far as anybody knows. */
-export function reasonOf({ state, attempts, note }: Outcome): string | undefined {
-  if (state === 'accepted') return undefined;
-  return attempts.findLast(({ error }) => error !== undefined)?.error ?? note;
 }
 
 /** The time of all attempts together, in whole milliseconds. */

@@ -1,7 +1,8 @@
 /** TB_R_SYNC_BATCH, a statement a function: how a batch is stored, kept, ended and read again. ledger.ts has the transactions. */
 import type { BatchRecord, UnresolvedKeys } from '../sync/ledger-store.ts';
+import { reasonOf } from '../sync/outcome.ts';
 import type { Batch, Doubt, Operation, Outcome, Row, UnresolvedBatch } from '../sync/ports.ts';
-import { reasonOf, totalDurationMs } from './activity-log.ts';
+import { totalDurationMs } from './activity-log.ts';
 import { binary, blob, guid, int, nvarchar, type Parameter, type Parameters, type Statement } from './parameters.ts';
 import type { Session } from './session.ts';
 import { type StoredBatch, unpackBatch, unpackKeys } from './stored-batch.ts';

@@ -7,6 +7,7 @@ import type { Breaker } from './breaker.ts';
 import { type Delivery, type DeliveryHistory, deliver, type RetryBudget } from './delivery.ts';
 import type { Entity } from './entity.ts';
 import { halvesOf } from './halves.ts';
+import { reasonOf } from './outcome.ts';
 import { createPacer } from './pacer.ts';
 import type { Attempt, Batch, DeadLetter, Destination, Ledger, Outcome, RunObserver, StopCause } from './ports.ts';
 import type { Tally } from './tally.ts';
@@ -99,9 +100,9 @@ export function createBatchSteps(
   const stopCause = watchStop(stop);
   const stoppedBy = () => stopCause() ?? (breaker.reason === undefined ? undefined : 'breaker');
 
-  function noteError({ attempts, note }: Outcome): void {
-    // Rows that the answer rejects stand in the note; of a batch that was not tried it says nothing of why.
-    const error = attempts.length === 0 ? undefined : (attempts.at(-1)?.error ?? note);
+  function noteError(outcome: Outcome): void {
+    // One that was not tried tells nothing of why.
+    const error = outcome.attempts.length > 0 ? reasonOf(outcome) : undefined;
     if (error !== undefined) tally.batchError ??= error;
   }
 

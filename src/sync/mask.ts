@@ -49,7 +49,8 @@ const OF_NO_WORDS = /^(?:[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$|\d{4}-\d\d-\d
  * characters become spaces, and what is then longer than 500 characters is cut.
  *
  * So does what receivers make of a string, where it stands as a word of its own: its words of four or more characters
- * (five where there is a digit, and none that errors are made of), what stands before an address's @, digits without the zeros before them. Initials, abbreviations and the like are not recognised.
+ * (five where there is a digit, and none that errors are made of), what stands before an address's @, digits without the
+ * zeros before them. Initials, abbreviations and the like are not recognised.
  *
  * Pass the whole text: half a value is not recognised. Time is linear in payloads and text.
  */

@@ -147,6 +147,16 @@ describe('a dead letter', () => {
   });
 });
 
+test('with a watermark only rows that may have changed are read', async () => {
+  const versions = { of: ([id]: Row) => (id === 3 ? 2 : 1), current: () => 2 };
+  const source = memorySource(numberedRows(6), undefined, undefined, versions);
+  const { ledger, run } = await runOnce({ source, entity: changed });
+  await run;
+  const next = await runOnce({ source, ledger, entity: changed });
+  await next.run;
+  assert.deepEqual([next.tally.read, next.tally.tracked], [1, 1]);
+});
+
 test('the watermark stays where rows are pending again', async () => {
   const source = memorySource(numberedRows(6), undefined, undefined, { of: () => 1, current: () => 2 });
   const { ledger, run } = await runOnce({

@@ -472,6 +472,13 @@ describe('a batch that ends with a 5xx, run after run', () => {
   });
 });
 
+test('a batch whose outcome stays unknown says why in the summary', async () => {
+  const destination = new MemoryDestination(() => 500);
+  const { tally, run } = await runOnce({ rows: numberedRows(3), destination });
+  await run;
+  assert.deepEqual([tally.unresolved, tally.batchError], [3, 'HTTP 500']);
+});
+
 describe('unresolved batches that never come to an end', () => {
   test('keep no new rows from being sent, and are searched for bad rows once they have failed in three runs', async () => {
     const ledger = new MemoryLedger();
@@ -564,6 +571,18 @@ describe('a 2xx that reports rejected rows', () => {
     const { ledger, run } = await runOnce({ rows, destination, entity });
     await assert.rejects(run, { code: 'DESTINATION_REFUSED' });
     assert.deepEqual([ledger.deadLetters.size, destination.sent.length], [0, 1]);
+  });
+
+  test('and rejects every row of one batch while others are accepted says why in the summary', async () => {
+    const destination = new MemoryDestination(({ keys }, call) => (call === 2 ? rejected(...keys.keys()) : undefined));
+    const { tally, run } = await runOnce({
+      rows: numberedRows(300),
+      destination,
+      entity: entityWith({ batchSize: 100 }),
+    });
+    assert.deepEqual(await run, { state: 'done' });
+    assert.deepEqual([tally.accepted, tally.refused], [200, 100]);
+    assert.match(tally.batchError ?? '', /^every row was rejected: Email is refused/);
   });
 });
 
