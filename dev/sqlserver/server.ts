@@ -63,8 +63,8 @@ export interface SqlServer {
   statements(): readonly string[];
   /** Forgets the recorded statements. */
   clearStatements(): void;
-  /** Cuts all connections; new ones are still taken. */
-  dropConnections(): void;
+  /** Cuts all connections, and waits until their sessions have ended: what is held there never runs. New ones are still taken. */
+  dropConnections(): Promise<void>;
   /** Runs a batch inside the engine, without a socket; the rows of all its results. Rejects with SqlServerError. */
   query(database: string, sql: string): Promise<PlainRow[]>;
   /** Cuts all connections and stops. A storage folder stays, and another start may go on with it. */
@@ -149,8 +149,8 @@ class RunningServer implements SqlServer {
     if (this.#recorded !== undefined) this.#recorded.length = 0;
   }
 
-  dropConnections(): void {
-    this.#listener.dropConnections();
+  dropConnections(): Promise<void> {
+    return this.#listener.dropConnections();
   }
 
   async query(database: string, sql: string): Promise<PlainRow[]> {

@@ -75,8 +75,8 @@ function plant({ server }: Rig, statement: number, cut: (typeof CUTS)[number]): 
   const match = /./s;
   if (cut !== 'with all others before') return server.faults.add({ match, on: statement, action: { drop: cut } });
   const fault = server.faults.add({ match, on: statement, action: { hold: true } });
-  fault.struck.then(() => {
-    server.dropConnections();
+  fault.struck.then(async () => {
+    await server.dropConnections();
     fault.remove();
   });
   return fault;

@@ -24,6 +24,8 @@ export async function killAt(rig: Rig, moment: Moment): Promise<boolean> {
   await Promise.race([moment(rig), end]);
   const killed = !ended && child?.kill('SIGKILL') === true;
   const result = await end;
+  // The server may learn of the end later than this process; a statement that is held there would run if it were let go.
+  await rig.server.dropConnections();
   rig.calm();
   if (killed !== (result.code === null))
     throw new Error(`killed: ${killed}, exit code ${result.code}: ${result.stderr}`);

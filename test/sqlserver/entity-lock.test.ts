@@ -74,7 +74,7 @@ describe('work under the lock of an entity', () => {
     assert.ok('lost' in lock);
     const lost = new Promise((resolve) => lock.lost.addEventListener('abort', resolve));
     const retaking = server.faults.add({ match: /sp_getapplock/, on: 1, action: { hold: true } });
-    server.standIn.dropConnections();
+    await server.standIn.dropConnections();
     await retaking.struck;
     await withEntityLock(await pool(), entity, async () => {});
     retaking.remove();

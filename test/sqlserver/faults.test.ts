@@ -293,7 +293,7 @@ describe('among faults', () => {
       absent.remove();
       assert.equal(absent.hits, 2);
       const moving = server.faults.add({ match: /^LOGIN/, on: [1, 2], action: { error: 4060 } });
-      server.standIn.dropConnections();
+      await server.standIn.dropConnections();
       assert.equal(await ledger.isEmpty(), true);
       moving.remove();
       assert.equal(moving.hits, 2);

@@ -128,7 +128,7 @@ describe('the log database', () => {
       const lock = await first.lock(entityNamed('Retaken'), randomUUID());
       isLock(lock);
       const retaken = server.faults.add({ match: /SELECT e\.OwnerRunId/, action: { delayMs: 0 } });
-      server.standIn.dropConnections();
+      await server.standIn.dropConnections();
       await retaken.struck;
       await lock.ledger.reserve(batchOf(['1']));
       assert.ok('heldBy' in (await second.lock(entityNamed('Retaken'), randomUUID())));
@@ -146,7 +146,7 @@ describe('the log database', () => {
       isLock(lock);
       const lost = new Promise((resolve) => lock.lost.addEventListener('abort', resolve));
       const retaking = server.faults.add({ match: /sp_getapplock/, on: 1, action: { hold: true } });
-      server.standIn.dropConnections();
+      await server.standIn.dropConnections();
       await retaking.struck;
       const taken = await second.lock(entityNamed('Lost'), randomUUID());
       isLock(taken);
@@ -167,7 +167,7 @@ describe('the log database', () => {
       isLock(lock);
       const lost = new Promise((resolve) => lock.lost.addEventListener('abort', resolve));
       const refused = server.faults.add({ match: /LOGIN/, action: { error: 18456 } });
-      server.standIn.dropConnections();
+      await server.standIn.dropConnections();
       await lost;
       assert.equal(refused.hits, 1);
       refused.remove();

@@ -109,7 +109,7 @@ describe('a pool', () => {
     const small = createPool(await settingsOf(server.connectionString('log')), 'LOG_DATABASE', 1);
     const first = await small.withSession(async (session) => session);
     const ended = new Promise((resolve) => first.ended.addEventListener('abort', resolve));
-    server.standIn.dropConnections();
+    await server.standIn.dropConnections();
     await ended;
     assert.deepEqual((await small.withSession((session) => session.query('SELECT 53'))).rows, [[53]]);
     await small.close();

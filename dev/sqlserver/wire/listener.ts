@@ -31,8 +31,8 @@ export interface ListenOptions {
 /** A listening server. */
 export interface Listener {
   readonly port: number;
-  /** Cuts all connections; new ones are still taken. */
-  dropConnections(): void;
+  /** Cuts all connections, and waits until their sessions have ended; new ones are still taken. */
+  dropConnections(): Promise<void>;
   /** Takes no more connections, ends or resets those there are, and waits until all have gone. */
   close(how?: 'end' | 'reset'): Promise<void>;
 }
@@ -61,8 +61,9 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   server.listen(options.port ?? 0, '127.0.0.1');
   await once(server, 'listening');
 
-  const dropConnections = (how: 'end' | 'reset' = 'end'): void => {
+  const dropConnections = async (how: 'end' | 'reset' = 'end'): Promise<void> => {
     for (const connection of connections) connection.destroy(how);
+    await Promise.all([...connections].map((connection) => connection.closed));
   };
   return {
     port: (server.address() as AddressInfo).port,
@@ -70,8 +71,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     async close(how) {
       const closed = once(server, 'close');
       server.close();
-      dropConnections(how);
-      await Promise.all([...connections].map((connection) => connection.closed));
+      await dropConnections(how);
       await closed;
     },
   };

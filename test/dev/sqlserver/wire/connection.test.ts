@@ -517,7 +517,7 @@ describe('a connection of the stand-in', () => {
 
   it('cuts all connections when told to, and takes new ones', async () => {
     const ended = once(connection, 'end');
-    listener.dropConnections();
+    await listener.dropConnections();
     await ended;
     connection = await connect(listener.port);
     await alive();
