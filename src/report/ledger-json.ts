@@ -142,7 +142,10 @@ export interface VerifyDocument {
   readonly generatedAt: string;
   /** Whether source and ledger agree in all entities; duplicates that were removed no longer count. */
   readonly agrees: boolean;
+  /** Without those that are unread. */
   readonly entities: readonly VerifiedEntity[];
+  /** Names of entities whose source could not be read. */
+  readonly unread: readonly string[];
 }
 
 /** One entity. Kinds of difference as in sync/ledger-verify.ts. */
@@ -187,9 +190,14 @@ export function verifiedEntity(
   };
 }
 
-/** The document for these entities, in the configured order, at the instant `now`. */
-export function verifyDocument(entities: readonly VerifiedEntity[], now: Date): VerifyDocument {
-  return { generatedAt: now.toISOString(), agrees: entities.every((entity) => entity.agrees), entities };
+/** The document for these entities, in the configured order, at the instant `now`; of those in `unread` nobody knows. */
+export function verifyDocument(
+  entities: readonly VerifiedEntity[],
+  unread: readonly string[],
+  now: Date,
+): VerifyDocument {
+  const agrees = unread.length === 0 && entities.every((entity) => entity.agrees);
+  return { generatedAt: now.toISOString(), agrees, entities, unread };
 }
 
 /** `ledger show`; docs/json/ledger-show.schema.json. Times are ISO 8601 in UTC; null is none, or unknown. */

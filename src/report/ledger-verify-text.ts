@@ -21,13 +21,10 @@ interface View {
   readonly paint: Paint;
 }
 
-/** The whole of it, ending with a line break. */
+/** The whole of it, each line with its break. Entities that are unread are not in it. */
 export function verifyText({ entities }: VerifyDocument, { columns, colour }: VerifyTextOptions): string {
   const view: View = { width: widthOf(columns), paint: painter(colour) };
-  return entities
-    .map((entity) => entityBlock(entity, view).join('\n'))
-    .join('\n\n')
-    .concat('\n');
+  return entities.map((entity) => entityBlock(entity, view).join('\n').concat('\n')).join('\n');
 }
 
 function entityBlock(entity: VerifiedEntity, { width, paint }: View): string[] {

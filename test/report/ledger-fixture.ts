@@ -60,6 +60,7 @@ export const VERIFIED: VerifyDocument = verifyDocument(
       undefined,
     ),
   ],
+  [],
   NOW,
 );
 

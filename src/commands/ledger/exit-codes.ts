@@ -12,7 +12,7 @@ const OWN: Readonly<Record<string, Readonly<Record<number, string>>>> = {
   },
   verify: {
     0: 'source and ledger agree',
-    1: `they differ, ${SOME_LOCKED}`,
+    1: `they differ, some sources could not be read, ${SOME_LOCKED}`,
     75: `${LOCKED} (--repair)`,
   },
   adopt: {

@@ -2,6 +2,8 @@
 import type { Command } from 'commander';
 import type { VerifiedEntity } from '../../report/ledger-json.ts';
 import type { Entity } from '../../sync/entity.ts';
+import { SyncError } from '../../sync/errors.ts';
+import { exitCodeOfError } from '../../sync/exit-codes.ts';
 import type { CommandContext } from '../context.ts';
 import { entityOption } from '../entities.ts';
 import { textOptions } from '../text-options.ts';
@@ -13,8 +15,8 @@ interface VerifyCommandOptions extends LedgerOptions {
 }
 
 /**
- * Adds the command. It ends with 0 where source and ledger agree and with 1 where they differ, as diff does; with --repair
- * and a run that holds the lock of every entity, with 75 (of some: 1).
+ * Adds the command. It ends with 0 where source and ledger agree and with 1 where they differ, as diff does; where no source
+ * can be read with the code of the first error, which is 69 (of some: 1); with --repair and a run that holds the lock of every entity, with 75 (of some: 1).
  */
 export function register(ledger: Command, context: CommandContext): void {
   ledger
@@ -31,13 +33,30 @@ async function verify(context: CommandContext, options: VerifyCommandOptions): P
     const { verifyDocument } = await import('../../report/ledger-json.ts');
     const { verifyText } = await import('../../report/ledger-verify-text.ts');
     const verified: VerifiedEntity[] = [];
-    for (const entity of access.entities) verified.push(await verifyEntity(context, access, options, entity));
-    const document = verifyDocument(verified, new Date());
+    const unread: { readonly entity: string; readonly error: SyncError }[] = [];
+    for (const entity of access.entities) {
+      try {
+        verified.push(await verifyEntity(context, access, options, entity));
+      } catch (error) {
+        if (!isOfItsSource(error)) throw error;
+        context.io.stderr.write(`error: ${error.message}\n${error.hint}\n`);
+        unread.push({ entity: entity.name, error });
+      }
+    }
+    const names = unread.map(({ entity }) => entity);
+    const document = verifyDocument(verified, names, new Date());
     await print(context, options.json, document, verifyText(document, await textOptions(context)));
     const locked = options.repair ? verified.filter(({ duplicatesRemoved }) => duplicatesRemoved === null).length : 0;
-    if (locked > 0 && locked === verified.length) context.exit(75);
+    const [first] = unread;
+    if (verified.length === 0 && first !== undefined) context.exit(exitCodeOfError(first.error.code));
+    else if (locked > 0 && locked === access.entities.length) context.exit(75);
     else if (locked > 0 || !document.agrees) context.exit(1);
   });
+}
+
+/** What says nothing of the other entities. */
+function isOfItsSource(error: unknown): error is SyncError {
+  return error instanceof SyncError && (error.code.startsWith('SOURCE_') || error.code === 'MAP_INVALID');
 }
 
 async function verifyEntity(

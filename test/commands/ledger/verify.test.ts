@@ -126,8 +126,26 @@ describe('ledger verify', () => {
     await job.configure((config) => {
       config.entities[0].source.table = 'dbo.NOWHERE';
     });
-    const { code, stdout, stderr } = await ledger(['verify']);
+    const { code, stdout, stderr } = await ledger(['verify', '--entity', 'Users']);
     assert.deepEqual([code, stdout], [69, '']);
     assert.match(stderr, /^error: Users: dbo\.NOWHERE is not there/);
+  });
+
+  it('a source that cannot be read is told of, the others are compared all the same: 1', async () => {
+    await job.configure((config) => {
+      config.entities[0].source.table = 'dbo.NOWHERE';
+    });
+    const { code, stdout, stderr } = await ledger(['verify']);
+    assert.equal(code, 1);
+    assert.match(stderr, /^error: Users: dbo\.NOWHERE is not there/);
+    assert.match(stdout, /^OrgObject: source and ledger agree\n/m);
+    const { document: verified } = await document('verify', '--entity', 'Users', 'OrgObject', '--repair');
+    assert.deepEqual([verified.agrees, verified.unread], [false, ['Users']]);
+    assert.deepEqual(
+      verified.entities.map(({ entity }: { entity: string }) => entity),
+      ['OrgObject'],
+    );
+    const alone = await document('verify', '--entity', 'Users');
+    assert.deepEqual([alone.code, alone.document.entities, alone.document.unread], [69, [], ['Users']]);
   });
 });
