@@ -248,8 +248,12 @@ async function changeCrontab(
       'Remove that line, or use schedule print --as systemd.',
     );
   }
-  if (options.dryRun) stdout.write(Buffer.from(text, 'latin1').toString());
-  else if (text === old) stdout.write(install ? 'The crontab is up to date.\n' : 'The crontab has no such job.\n');
+  const unchanged = install ? 'The crontab is up to date.\n' : 'The crontab has no such job.\n';
+  if (options.dryRun) {
+    stdout.write(Buffer.from(text, 'latin1').toString());
+    // Of an empty crontab nothing is printed.
+    if (text === old) io.stderr.write(unchanged);
+  } else if (text === old) stdout.write(unchanged);
   else {
     await writeCrontab(text, env);
     stdout.write(install ? `The crontab now has:\n${block}` : 'The job is no longer in the crontab.\n');

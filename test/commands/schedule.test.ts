@@ -248,8 +248,11 @@ describe('schedule install', () => {
     assert.equal((await schedule('install', ...IN_UTC)).code, 0);
     assert.equal(await readFile(table, 'utf8'), dry.stdout);
     assert.match(dry.stdout, /jöb/);
-    assert.equal((await schedule('remove', '--dry-run')).stdout, '');
+    const of = ({ stdout, stderr }: { stdout: string; stderr: string }) => [stdout, stderr];
+    assert.deepEqual(of(await schedule('remove', '--dry-run')), ['', '']);
     assert.equal(await readFile(table, 'utf8'), dry.stdout);
+    assert.equal((await schedule('remove')).code, 0);
+    assert.deepEqual(of(await schedule('remove', '--dry-run')), ['', 'The crontab has no such job.\n']);
   });
 
   test('leaves a crontab alone whose zone is set, or whose block has lost its end', async (t) => {
