@@ -7,14 +7,12 @@ import type { Notice, RunEnd } from '../report/notice.ts';
 import { SyncError } from '../sync/errors.ts';
 import { exitCodeOfError } from '../sync/exit-codes.ts';
 import type { Notification, PingNotification } from '../sync/notification.ts';
-import type { RunObserver, RunSummary } from '../sync/ports.ts';
+import type { RunSummary } from '../sync/ports.ts';
 import { VERSION } from '../version.js';
 import { writeWholeFile } from './whole-file.ts';
 
-/** What those who are told need to know of the run; each method is called once, and none throws. */
+/** How the run's end is told; one of them is called, once, and does not throw. */
 export interface RunNotices {
-  /** `observer`, which also learns what to tell of batches. */
-  watching<Observer extends RunObserver>(observer: Observer): Observer;
   ended(summary: RunSummary): Promise<void>;
   /** The run could not start, or ended by a bug. */
   failed(error: unknown): Promise<void>;
@@ -38,7 +36,6 @@ type How = Pick<RunEnd, 'exitCode' | 'summary' | 'error'>;
 export function openRunNotices(config: Told, options: RunNoticesOptions): RunNotices {
   const { runId, log, redact } = options;
   const startedAt = new Date();
-  const batchErrors = new Map<string, string>();
   const { notifications } = config;
   const starts = notifications.map(async (notification) => {
     if (notification.type !== 'ping' || notification.on !== 'always') return;
@@ -61,7 +58,6 @@ export function openRunNotices(config: Told, options: RunNoticesOptions): RunNot
       host: hostname(),
       startedAt,
       durationMs: Date.now() - startedAt.getTime(),
-      batchErrors,
       ...how,
     };
     await writeMetrics(config, end, log);
@@ -76,16 +72,6 @@ export function openRunNotices(config: Told, options: RunNoticesOptions): RunNot
   }
 
   return {
-    watching: (observer) => ({
-      ...observer,
-      batchEnded(entity, batch, outcome) {
-        const why = outcome.attempts.at(-1)?.error ?? outcome.note;
-        if (outcome.state !== 'accepted' && why !== undefined && !batchErrors.has(entity)) {
-          batchErrors.set(entity, `batch ${batch.number} ${outcome.state}: ${why}`);
-        }
-        observer.batchEnded?.(entity, batch, outcome);
-      },
-    }),
     ended: (summary) => tell({ exitCode: summary.exitCode, summary }),
     failed: (error) => tell(whyFailed(error)),
   };

@@ -100,7 +100,7 @@ export async function runConfigured(
         logDatabase: server.logDatabase,
         source: (entity) => server.source(entity, entity.source.columns ?? columnsOf(entity.map)),
         destination: (entity) => createEntityDestination(entity, { version: VERSION, redact: redactor.redact }),
-        observer: whenLoaded(notices?.watching(observer) ?? observer, growYoungSpace),
+        observer: whenLoaded(observer, growYoungSpace),
       },
       {
         ...until,

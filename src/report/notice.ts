@@ -2,7 +2,7 @@
 import { EXIT_CODES } from '../sync/exit-codes.ts';
 import type { EntitySummary, RunSummary } from '../sync/ports.ts';
 import { formatCount, formatDuration, formatQuantity, timeFormatter } from './format.ts';
-import { type Note, notesOf, resultOf } from './summary.ts';
+import { batchNotes, type Note, notesOf, resultOf } from './summary.ts';
 import { printable } from './terminal-text.ts';
 
 /** How a run ended. */
@@ -16,8 +16,6 @@ export interface RunEnd {
   readonly summary?: RunSummary;
   /** Why there is no summary. */
   readonly error?: Note;
-  /** The first error of a batch by the entity's name, without values of rows. */
-  readonly batchErrors: ReadonlyMap<string, string>;
 }
 
 /** The same for people, each text one line without control characters. */
@@ -73,18 +71,15 @@ function limited<T>(items: readonly T[], most: number, rest: (more: number) => T
 }
 
 /** What is worst comes first: what kept the run from its work, then errors, then the rest. */
-function allNotes({ error, summary, batchErrors }: RunEnd): Note[] {
+function allNotes({ error, summary }: RunEnd): Note[] {
   const entities = summary?.entities ?? [];
-  const errors = [...batchErrors].map(([entity, text]) => ({
-    text: `${entity}: ${text}`,
-    hint: 'tamhr-sync status tells what became of it, and what the next run does.',
-  }));
+  const hint = 'tamhr-sync status tells what became of it, and what the next run does.';
   const stopping = entities.filter((entity) => entity.error !== undefined);
   const others = entities.filter((entity) => entity.error === undefined);
   return [
     ...(error === undefined ? [] : [error]),
     ...stopping.flatMap((entity) => notesOf(entity, false)),
-    ...errors,
+    ...entities.flatMap(batchNotes).map((note) => ({ ...note, hint })),
     ...others.flatMap((entity) => notesOf(entity, false)),
   ];
 }

@@ -71,8 +71,8 @@ export function resultOf({ state, refused, unresolved, newDeadLetters, accepted 
   return refused + newDeadLetters > 0 ? 'not sent' : state;
 }
 
-/** Where the entity's own error does not say it. */
-function batchNotes({ entity, error, batchError }: EntitySummary): Note[] {
+/** What a batch of it failed with, where the entity's own error does not say it; its name first. */
+export function batchNotes({ entity, error, batchError }: EntitySummary): Note[] {
   return batchError === undefined || error !== undefined
     ? []
     : [{ text: named(entity, `a batch failed with: ${batchError}`) }];

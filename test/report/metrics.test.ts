@@ -22,7 +22,6 @@ function runEnd(exitCode: number, entities?: readonly EntitySummary[]): RunEnd {
     startedAt,
     durationMs: 75_000,
     exitCode,
-    batchErrors: new Map(),
     ...(entities && { summary: { ...summary, entities } }),
   };
 }

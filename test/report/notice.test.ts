@@ -21,7 +21,6 @@ function runEnd(exitCode: number, changes: Partial<RunEnd> = {}, ...entities: En
     startedAt,
     durationMs: 75_000,
     exitCode,
-    batchErrors: new Map(),
     ...(entities.length > 0 && { summary: { ...summary, entities } }),
     ...changes,
   };
@@ -31,8 +30,9 @@ const notice = (end: RunEnd): Notice => noticeOf(end, 'Asia/Jakarta', (text) => 
 
 const BAD_NIGHT = runEnd(
   1,
-  { batchErrors: new Map([['Users', 'batch 2 unknown: HTTP 503 Service Unavailable']]) },
+  {},
   entityEnd('Users', {
+    batchError: 'HTTP 503 Service Unavailable',
     read: 10_000,
     accepted: 7000,
     unresolved: 3000,
@@ -68,8 +68,8 @@ describe('a notice of a run', () => {
   });
 
   it('holds no secret and no control character, and no text without end', () => {
-    const batchErrors = new Map([['Users', `HTTP 500: S3cret\u001b[2J\nnext ${'x'.repeat(10_000)}`]]);
-    const text = noticeText(notice(runEnd(1, { batchErrors }, entityEnd('Users'))));
+    const batchError = `HTTP 500: S3cret\u001b[2J\nnext ${'x'.repeat(10_000)}`;
+    const text = noticeText(notice(runEnd(1, {}, entityEnd('Users', { batchError }))));
     assert.match(text, /HTTP 500: \*\*\*\\u001b\[2J next x+…/);
     assert.ok(text.length < 2000);
   });
@@ -85,8 +85,8 @@ describe('a notice of a run', () => {
 describe('a notice for a chat', () => {
   const hostile = runEnd(
     1,
-    { batchErrors: new Map([['Users', 'HTTP 500: <!channel> [x](http://evil.example) **b** & c']]) },
-    entityEnd('Users'),
+    {},
+    entityEnd('Users', { batchError: 'HTTP 500: <!channel> [x](http://evil.example) **b** & c' }),
   );
   const message = (format: 'slack' | 'teams' | 'messageCard', end = hostile) =>
     JSON.parse(webhookMessage(notice(end), format));
