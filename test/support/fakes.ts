@@ -322,6 +322,16 @@ function answered(status: number): Pick<Attempt, 'status' | 'error'> {
   return status < 300 ? { status } : { status, error: `HTTP ${status}` };
 }
 
+/** Refuses every batch that holds one of these keys. */
+export function refusing(bad: ReadonlySet<string>, answer: MemoryAnswer = 422): MemoryDestination {
+  return new MemoryDestination((batch) => (batch.keys.some((key) => bad.has(key)) ? answer : undefined));
+}
+
+/** Rows of each batch that it got, in order. */
+export function sizesOf(destination: MemoryDestination): number[] {
+  return destination.sent.map((batch) => batch.keys.length);
+}
+
 /** What the receiver's side of a batch says, parsed. */
 export function payloadsOf(batch: Batch): Record<string, unknown>[] {
   return JSON.parse(Buffer.from(batch.body).toString());
