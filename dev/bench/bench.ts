@@ -40,8 +40,16 @@ interface Bench {
   readonly signal: AbortSignal;
 }
 
-/** Measures. `tell` gets a line on each step; `signal` ends it early. Rejects where a work did not do what it had to. */
-export async function bench(options: BenchOptions, tell: Bench['tell'], signal: AbortSignal): Promise<BenchReport> {
+/**
+ * Measures. `tell` gets a line on each step; `signal` ends it early; `left` is told what could not be tidied up. Rejects where a
+ * work did not do what it had to.
+ */
+export async function bench(
+  options: BenchOptions,
+  tell: Bench['tell'],
+  signal: AbortSignal,
+  left: (problem: unknown) => void,
+): Promise<BenchReport> {
   const tidyUp: TidyUp = [];
   try {
     const setUp = await start(options, tell, signal, tidyUp);
@@ -61,12 +69,12 @@ export async function bench(options: BenchOptions, tell: Bench['tell'], signal: 
       repeats: options.repeats,
       batchSize: BATCH_SIZE,
       trials,
-      ratios: ratios(measuredWorks),
+      ratios: ratios(measuredWorks, options.rows),
       measured: measuredWorks,
     };
   } finally {
-    const failed = (await allInTurn(tidyUp.reverse())).at(0);
-    if (failed !== undefined) tell(`not all could be tidied up: ${failed}`);
+    // Each, whatever becomes of the others.
+    for (const step of tidyUp.reverse()) await step().catch(left);
   }
 }
 
@@ -141,15 +149,17 @@ async function measureRounds(setUp: Bench, trials: readonly Trial[]): Promise<Se
   const series = new Map<Work, Series>();
   const starts = startsOf(names, setUp);
   for (let round = 1; round <= options.repeats; round += 1) {
+    const bytesOf = new Map<Work, number>();
     for (const work of works) {
       const { figures, calls, bytes } = await measureWork(work, setUp);
+      bytesOf.set(work, bytes);
       const { name, title, rows, sends } = work;
       const one = series.get(work) ?? { name, title, rows, sent: sends, calls, bytes, runs: [] };
       one.runs.push(figures);
       series.set(work, one);
       tell(`round ${round}: ${title}, ${rows} rows: ${figures.wallS.toFixed(2)} s, ${figures.peakMb.toFixed(0)} MB`);
     }
-    checkSame([...series.values()]);
+    checkSame(bytesOf);
     for (let start = 0; start < STARTS; start += 1) {
       for (const { command, runs } of starts) {
         // Without the preload, which would weigh more than what is measured.
@@ -208,26 +218,19 @@ async function measureWork(
   return { figures: { ...figures, ...ofServer }, calls, bytes };
 }
 
-/** Whoever sends all rows of a table in batches of the same size sends the same bytes, but for the time of sending. */
-function checkSame(all: readonly Series[]): void {
-  const bytesByRows = new Map<number, number>();
-  for (const { title, rows, sent, calls, bytes } of all) {
-    if (sent !== rows || sent === 0 || calls !== Math.ceil(sent / BATCH_SIZE)) continue;
-    expect(`bytes sent by ${title}`, bytes, bytesByRows.get(rows));
-    bytesByRows.set(rows, bytes);
+/** Whoever sends all rows of a table in batches of the same size sends the same bytes: another time of sending is as long. */
+function checkSame(bytesOf: ReadonlyMap<Work, number>): void {
+  const bytesOfTable = new Map<UsersTable, number>();
+  for (const [{ title, table, sends, calls }, bytes] of bytesOf) {
+    if (sends !== table.rows || calls !== Math.ceil(sends / BATCH_SIZE)) continue;
+    expect(`bytes sent by ${title}`, bytes, bytesOfTable.get(table));
+    bytesOfTable.set(table, bytes);
   }
 }
 
 function expect(what: string, actual: number, expected: number | undefined): void {
   if (expected !== undefined && actual !== expected)
     throw new Error(`${what}: ${actual}, not ${expected}; what did something else is not comparable`);
-}
-
-/** Does each step, whatever becomes of the others; gives what they threw. */
-async function allInTurn(steps: readonly (() => Promise<unknown>)[]): Promise<unknown[]> {
-  const thrown: unknown[] = [];
-  for (const step of steps) await step().catch((error) => thrown.push(error));
-  return thrown;
 }
 
 async function serverVersion({ source }: BenchServers): Promise<string> {

@@ -9,6 +9,9 @@ const SERIES: readonly { readonly name: WorkName; readonly title: string; readon
   { name: 'mssql-script', title: 'script on the package mssql', mark: 'triangle' },
 ];
 
+/** The works that it shows. */
+export const DRAWN: readonly WorkName[] = SERIES.map(({ name }) => name);
+
 type Mark = 'circle' | 'square' | 'triangle';
 
 interface Panel {

@@ -42,7 +42,7 @@ export interface Measured {
   readonly median: Figures;
 }
 
-/** How fast the variants of a floor were, tried once before the rounds. */
+/** How fast the variants of a floor were, each the faster of two tries before the rounds. */
 export interface Trial {
   readonly name: WorkName;
   readonly taken: string;

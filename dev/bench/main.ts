@@ -1,10 +1,12 @@
 /** `npm run bench`: how fast the product is and what memory it takes, as ratios to floors that are measured with it. */
-import { writeFile } from 'node:fs/promises';
+import { open, writeFile } from 'node:fs/promises';
 import { bench } from './bench.ts';
 import { chart } from './chart.ts';
 import { type BenchOptions, readOptions, USAGE } from './options.ts';
 import { reportText } from './table.ts';
 
+const MISSED = 1;
+const FAILED = 2;
 const USAGE_ERROR = 64;
 const INTERRUPTED = 130;
 
@@ -15,7 +17,7 @@ async function main(args: readonly string[]): Promise<number> {
   try {
     options = readOptions(args);
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : error}\n\n${USAGE}`);
+    process.stderr.write(`${textOf(error)}\n\n${USAGE}`);
     return USAGE_ERROR;
   }
   if (options === undefined) {
@@ -24,18 +26,35 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const interruption = new AbortController();
   const interrupt = () => {
-    process.stderr.write('tidying up\n');
+    tell('tidying up; once more ends it as it is');
     interruption.abort();
   };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupt);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, interrupt);
+  let isTidy = true;
+  const left = (problem: unknown) => {
+    isTidy = false;
+    tell(`not all could be tidied up: ${textOf(problem)}`);
+  };
   try {
-    const report = await bench(options, (line) => process.stderr.write(`${line}\n`), interruption.signal);
+    // Before an hour's work, not after it.
+    for (const file of [options.json, options.chart]) if (file !== undefined) await (await open(file, 'a')).close();
+    const report = await bench(options, tell, interruption.signal, left);
     process.stdout.write(reportText(report));
     if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(report, null, 2)}\n`);
     if (options.chart !== undefined) await writeFile(options.chart, chart(report));
-    return options.strict && report.ratios.some(({ holds }) => !holds) ? 1 : 0;
+    if (!isTidy) return FAILED;
+    return options.strict && report.ratios.some(({ holds }) => !holds) ? MISSED : 0;
   } catch (error) {
     if (interruption.signal.aborted) return INTERRUPTED;
-    throw error;
+    tell(`nothing was measured: ${textOf(error)}`);
+    return FAILED;
   }
+}
+
+function tell(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

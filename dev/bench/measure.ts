@@ -15,7 +15,7 @@ export interface Command {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** What one process took, or the medians of several. */
+/** What one process took, or the medians of several. Of the works that only start, CPU time and memory are 0: not measured. */
 export interface Figures {
   readonly wallS: number;
   /** User and system. */

@@ -1,5 +1,6 @@
 /** What `npm run bench` is asked to do. */
 import { parseArgs } from 'node:util';
+import { DRAWN } from './chart.ts';
 import { WORK_NAMES, type WorkName } from './figures.ts';
 
 export const USAGE = `npm run bench -- [options]
@@ -16,6 +17,8 @@ prints a table of ratios with their targets, and what each thing took.
   --chart <file>   write a chart (SVG) of rows/s and memory over rows there
   --strict         exit with 1 where a target is missed
   --help           this text
+
+Ends with 0 when all was measured, 2 when it was not or something is left on the server, 64 for wrong usage, 130 when stopped.
 `;
 
 /** The options as they are meant. */
@@ -51,6 +54,12 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
     },
   });
   if (values.help) return undefined;
+  if (values.strict && values.only.length < WORK_NAMES.length) {
+    throw new Error('--strict: leave --only out, so that there are figures for each target');
+  }
+  if (values.chart !== undefined && !DRAWN.some((name) => values.only.includes(name))) {
+    throw new Error(`--chart: with --only, name ${DRAWN.slice(0, -1).join(', ')} or ${DRAWN.at(-1)}`);
+  }
   return {
     rows: wholeNumber('--rows', values.rows, LEAST_ROWS),
     server: values.server === 'stand-in' ? undefined : connectionString(values.server),

@@ -1,5 +1,6 @@
 /** The table of targets: from what was measured to ratios, each with its target and whether it holds. */
 import { type Measured, type Ratio, rowsPerSecond, type WorkName } from './figures.ts';
+import { sizes } from './works.ts';
 
 type Target = Ratio['target'];
 type Figure = 'wallS' | 'cpuS' | 'peakMb';
@@ -7,10 +8,9 @@ type Figure = 'wallS' | 'cpuS' | 'peakMb';
 /** Memory that a run may take, however many rows there are. */
 export const MOST_MEMORY_MB = 200;
 
-/** The rows of the table for which all was measured, in its order. Sizes are told apart by the rows of the largest table. */
-export function ratios(measured: readonly Measured[]): Ratio[] {
-  const rows = Math.max(0, ...measured.map((one) => one.rows));
-  const tenth = Math.ceil(rows / 10);
+/** The rows of the table for which all was measured, in its order; `rows` of the largest table. */
+export function ratios(measured: readonly Measured[], rows: number): Ratio[] {
+  const { tenth } = sizes(rows);
   const find = (name: WorkName, size?: number): Measured | undefined =>
     measured.find((one) => one.name === name && (size === undefined || one.rows === size));
   const figure = (figureName: Figure, name: WorkName, size?: number): number | undefined =>

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { TYPES } from 'tedious';
 import { type BulkColumn, SqlClient } from '../sqlserver/client.ts';
-import { createDatabases, seed } from '../sqlserver/seed.ts';
+import { seed } from '../sqlserver/seed.ts';
 import { withKeywords } from '../sqlserver/with-keywords.ts';
 import type { Servers } from './processes.ts';
 import { LABEL } from './work/environment.ts';
@@ -74,7 +74,6 @@ export async function createUsersTable(options: {
   const { mdm, log } = databaseNames(unique, rows);
   const inDatabase = (database: string): string =>
     withKeywords(database === log ? servers.log : servers.source, { Database: database });
-  await createDatabases((database) => withKeywords(servers.log, { Database: database }), { mdm: log, ess: log, log });
   await seed({
     connectionString: inDatabase,
     databases: { mdm, ess: mdm, log },
@@ -144,21 +143,20 @@ WHERE t.EntityType = N'${LABEL}'; DROP TABLE #pending`);
   };
 }
 
-/** Drops what there is of the databases. A killed process's connection may outlive it for a moment, so it is tried again. */
+/** Drops what there is of the databases, each whatever becomes of the others. Rejects with the names of those that stay. */
 export async function dropUsersTables(servers: Servers, unique: string, sizes: ReadonlySet<number>): Promise<void> {
-  for (const server of new Set([servers.source, servers.log])) await dropDatabases(server, unique, sizes);
-}
-
-async function dropDatabases(server: string, unique: string, sizes: ReadonlySet<number>): Promise<void> {
-  const client = await SqlClient.connect(withKeywords(server, { Database: 'master' }));
-  try {
-    for (const rows of sizes) {
-      for (const name of Object.values(databaseNames(unique, rows))) await drop(client, name);
+  const left: string[] = [];
+  for (const server of new Set([servers.source, servers.log])) {
+    const client = await SqlClient.connect(withKeywords(server, { Database: 'master' }));
+    for (const name of [...sizes].flatMap((rows) => Object.values(databaseNames(unique, rows)))) {
+      await drop(client, name).catch((error: Error) => left.push(`${name} (${error.message})`));
     }
-  } finally {
     await client.close();
   }
+  if (left.length > 0) throw new Error(`databases that are to be dropped by hand: ${left.join(', ')}`);
 }
+
+/** A killed process's connection may outlive it for a moment, so it is tried again. */
 
 async function drop(client: SqlClient, name: string, attempts = 10): Promise<void> {
   const [found] = await client.query('SELECT DB_ID(@name) AS Id', { name });

@@ -33,7 +33,7 @@ export interface Work {
 }
 
 /** Sizes of the tables for so many rows, and where the old job is measured. */
-function sizes(rows: number): { full: number; third: number; tenth: number; oldJob: number } {
+export function sizes(rows: number): { full: number; third: number; tenth: number; oldJob: number } {
   const tenth = Math.ceil(rows / 10);
   return { full: rows, third: Math.ceil(rows / 3), tenth, oldJob: Math.min(tenth, MOST_OLD_JOB_ROWS) };
 }

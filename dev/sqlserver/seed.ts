@@ -13,6 +13,7 @@ import {
   type SampleEntity,
   type SampleTable,
 } from './sample-schema.ts';
+import { withKeywords } from './with-keywords.ts';
 
 /** The names of the three databases on a server. */
 export interface DatabaseNames {
@@ -63,17 +64,17 @@ export async function seed(options: SeedOptions): Promise<void> {
   });
 }
 
-/** Creates the databases that do not exist yet. */
+/** Creates the databases that do not exist yet, each on the server of its connection string. */
 export async function createDatabases(
   connectionString: (database: string) => string,
   databases: DatabaseNames,
 ): Promise<void> {
-  await withClient(connectionString('master'), async (client) => {
-    for (const name of Object.values(databases)) {
+  for (const name of Object.values(databases)) {
+    await withClient(withKeywords(connectionString(name), { Database: 'master' }), async (client) => {
       const [found] = await client.query('SELECT DB_ID(@name) AS Id', { name });
       if (found?.Id === null) await client.batch(`CREATE DATABASE [${name}]`);
-    }
-  });
+    });
+  }
 }
 
 /** Loads the sample rows of these numbers into an entity's existing table. */

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { type BenchReport, WORK_NAMES } from '../../../dev/bench/figures.ts';
 import { sendingTime, USER_COLUMNS, type UserCells, userPayload } from '../../../dev/bench/work/payload.ts';
 import { sizesOf } from '../../../dev/bench/works.ts';
+import { SqlClient } from '../../../dev/sqlserver/client.ts';
 import { sampleRows } from '../../../dev/sqlserver/sample-rows.ts';
 import { startSqlServer } from '../../../dev/sqlserver/server.ts';
 
@@ -85,20 +86,36 @@ describe('npm run bench', () => {
     assert.deepEqual((await readdir(folder)).toSorted(), ['bench.json', 'chart.svg']);
   });
 
-  it('drops its databases on a server when it is interrupted', async (test) => {
+  it('drops its databases on a server when it is interrupted, and names one that is in use', async (test) => {
     const server = await startSqlServer({ databases: [] });
     test.after(() => server.close());
-    const databases = () => server.query('master', "SELECT name FROM sys.databases WHERE name LIKE 'tamhr[_]bench%'");
-    let meanwhile: Promise<unknown[]> | undefined;
+    const databases = async () => {
+      const rows = await server.query('master', "SELECT name FROM sys.databases WHERE name LIKE 'tamhr[_]bench%'");
+      return rows.map(({ name }) => String(name));
+    };
+    let meanwhile: readonly string[] = [];
+    let isOver = false;
+    let user: SqlClient | undefined;
     const args = ['--rows', '300', '--only', 'first-run', '--server', server.connectionString('master')];
-    const { code, stdout, told } = await run(args, (line, stop) => {
-      if (!line.startsWith('round 1') || meanwhile !== undefined) return;
-      meanwhile = databases();
+    const { code, stdout, told } = await run(args, async (line, stop) => {
+      if (!line.startsWith('round 1') || isOver) return;
+      isOver = true;
+      meanwhile = await databases();
+      user = await SqlClient.connect(server.connectionString(String(meanwhile[2])));
       stop();
     });
     assert.equal(code, 130, told);
     assert.equal(stdout, '');
-    assert.equal((await meanwhile)?.length, 6);
-    assert.deepEqual(await databases(), []);
+    assert.equal(meanwhile.length, 6);
+    assert.deepEqual(await databases(), [meanwhile[2]]);
+    assert.match(told, new RegExp(`could be tidied up: databases .* by hand: ${meanwhile[2]} \\(`));
+    await user?.close();
+  });
+
+  it('says before it begins that a file cannot be written, and ends with 2', async () => {
+    const { code, told } = await run(['--rows', '300', '--json', join(folder, 'missing', 'bench.json')]);
+    assert.equal(code, 2);
+    assert.match(told, /^nothing was measured: ENOENT/);
+    assert.doesNotMatch(told, /building/);
   });
 });

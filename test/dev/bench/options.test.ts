@@ -19,7 +19,7 @@ test('without options everything is measured five times on the stand-in', () => 
 
 test('options say what is measured, on which server, and where the figures go', () => {
   const args = ['--rows', '5000', '--server', 'Server=db;User Id=sa', '--repeats', '3', '--only', 'f1', '--only', 'f3'];
-  const options = readOptions([...args, '--slow-rows', '60', '--json', 'a.json', '--chart', 'a.svg', '--strict']);
+  const options = readOptions([...args, '--slow-rows', '60', '--json', 'a.json']);
   assert.deepEqual(options, {
     rows: 5000,
     server: 'Server=db;User Id=sa',
@@ -27,9 +27,17 @@ test('options say what is measured, on which server, and where the figures go', 
     slowRows: 60,
     only: new Set(['f1', 'f3']),
     json: 'a.json',
-    chart: 'a.svg',
-    strict: true,
+    chart: undefined,
+    strict: false,
   });
+  const { chart, strict } = readOptions(['--chart', 'a.svg', '--strict']) ?? {};
+  assert.deepEqual([chart, strict], ['a.svg', true]);
+  assert.equal(readOptions(['--chart', 'a.svg', '--only', 'nothing-new'])?.chart, 'a.svg');
+});
+
+test('a chart or a judgement without the figures for it is refused', () => {
+  assert.throws(() => readOptions(['--strict', '--only', 'f1']), /--strict: leave --only out/);
+  assert.throws(() => readOptions(['--chart', 'a.svg', '--only', 'f1']), /--chart: .*first-run, nothing-new or/);
 });
 
 test('what is wrong is named, but not a text that may be a password', () => {
