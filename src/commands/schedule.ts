@@ -2,7 +2,7 @@
 import { constants } from 'node:fs';
 import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Config } from '../config/config.ts';
@@ -11,6 +11,7 @@ import type { ScheduledJob, SchedulerFile } from '../schedule/job.ts';
 import { SyncError } from '../sync/errors.ts';
 import { VERSION } from '../version.js';
 import type { CommandContext } from './context.ts';
+import { entityOption, selectEntities } from './entities.ts';
 import { isZone, machineZone } from './schedule/machine-zone.ts';
 
 const SCRIPT = fileURLToPath(new URL('../../bin/tamhr-sync.js', import.meta.url));
@@ -19,6 +20,7 @@ type Scheduler = 'cron' | 'systemd' | 'schtasks' | 'kubernetes';
 
 interface ScheduleOptions {
   readonly as: Scheduler;
+  readonly entity?: readonly string[];
   readonly log?: string;
   readonly machineZone?: string;
   readonly name?: string;
@@ -37,6 +39,7 @@ export function register(program: Command, context: CommandContext): void {
     .command('schedule')
     .description('hand the configured schedule to cron, systemd, Task Scheduler or Kubernetes');
   const log = '--log <file>';
+  const entity = () => entityOption('start only this entity (repeat for several), as where each machine has its share');
   const zone = new Option('--machine-zone <zone>', "zone of the scheduler's clock (default: this machine's)");
   zone.argParser(zoneName);
   const globals = () => program.opts<{ config?: string; secrets?: string }>();
@@ -50,6 +53,7 @@ export function register(program: Command, context: CommandContext): void {
         .choices(['cron', 'systemd', 'schtasks', 'kubernetes'])
         .makeOptionMandatory(),
     )
+    .addOption(entity())
     .option(log, 'where its log goes (default: a file beside the configuration; systemd: the journal)')
     .addOption(zone)
     .option('--user <name>', 'account of the job (default: systemd: this user, schtasks: SYSTEM)')
@@ -61,6 +65,7 @@ export function register(program: Command, context: CommandContext): void {
     .command('install')
     .description("put the job into this user's crontab, in place of what was there for this configuration")
     .addOption(new Option('--as <scheduler>', 'for which scheduler').choices(['cron']).default('cron'))
+    .addOption(entity())
     .option(log, 'where its log goes (default: a file beside the configuration)')
     .addOption(zone)
     .option('--dry-run', 'print the crontab as it would be, and change nothing')
@@ -110,7 +115,7 @@ async function manifests(context: CommandContext, options: ScheduleOptions): Pro
   }
   const config = await context.loadConfig();
   const schedule = scheduleOf(config);
-  const { kubernetesManifest } = await import('../schedule/kubernetes.ts');
+  const { kubernetesManifest, POD_FOLDER } = await import('../schedule/kubernetes.ts');
   const references = (scheme: string) =>
     config.references.flatMap((reference) => {
       const [, name] = new RegExp(`^\\$\\{${scheme}:([^}]+)\\}$`).exec(reference) ?? [];
@@ -122,12 +127,12 @@ async function manifests(context: CommandContext, options: ScheduleOptions): Pro
       schedule,
       image: options.image ?? `tamhr-sync:${VERSION}`,
       configFile: basename(config.file),
-      entities: config.entities.map(({ name }) => name),
+      entities: selectEntities(config, options.entity).map(({ name }) => name),
       variables: references('env'),
       graceSeconds: graceSeconds(config),
     }),
   );
-  warnOfFiles(context, config, references('file'));
+  warnOfFiles(context, config, references('file'), POD_FOLDER);
   await warnOfSkippedNights(context, schedule, 'Kubernetes');
   return [file];
 }
@@ -139,9 +144,20 @@ function graceSeconds({ entities }: Config): number {
 }
 
 /** A pod has the configuration's file alone, and nothing that it writes outlives it. */
-function warnOfFiles({ io }: CommandContext, config: Config, read: readonly string[]): void {
-  for (const path of read) {
-    io.stderr.write(`warning: the configuration reads ${path}: add that file to the ConfigMap, or use \${env:NAME}\n`);
+function warnOfFiles({ io }: CommandContext, config: Config, read: readonly string[], podFolder: string): void {
+  const folder = dirname(config.file);
+  for (const path of new Set([...read.map((one) => resolve(folder, one)), ...config.files])) {
+    const name = relative(folder, path);
+    const isOutside = isAbsolute(name) || name.startsWith('..');
+    const place = isOutside ? 'where it looks for it' : `as ${podFolder}/${name.replaceAll(sep, '/')}`;
+    io.stderr.write(
+      `warning: the configuration reads ${path}: mount that file ${place}, from a Secret where it is secret, or give its text by \${env:NAME}\n`,
+    );
+  }
+  if (config.notifications.some(({ type, on }) => type === 'ping' && on === 'always')) {
+    io.stderr.write(
+      'warning: each pod pings for itself, and one that succeeds covers up one that failed; set "on": "failure", or watch status --max-age\n',
+    );
   }
   const written = [
     ...(config.logging.file === undefined ? [] : ['logging.file']),
@@ -271,6 +287,7 @@ async function scheduledJob(
   const log = logFile(config, options, cwd);
   if (log !== undefined && options.as !== 'schtasks') await warnOfLog(context, log);
   await warnOfVariables(context, config, secrets);
+  const entities = options.entity && selectEntities(config, options.entity).map(({ name }) => name);
   const user = options.user ?? (options.as === 'systemd' ? userInfo().username : undefined);
   return {
     name: options.name ?? 'tamhr-sync',
@@ -280,6 +297,7 @@ async function scheduledJob(
     script: SCRIPT,
     config: config.file,
     ...(secrets !== undefined && { secrets: resolve(cwd, secrets) }),
+    ...(entities !== undefined && { entities }),
     ...(log !== undefined && { log }),
     ...(user !== undefined && { user }),
   };

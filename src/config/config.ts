@@ -9,7 +9,7 @@ import type { Notification } from '../sync/notification.ts';
 import { readConnection } from './connection.ts';
 import { Draft } from './draft.ts';
 import { checkConnectionName, checkEntities, readEntity } from './entities.ts';
-import { checkTimeZone } from './fields.ts';
+import { checkTimeZone, spelledZone } from './fields.ts';
 import { displayPath, findConfigFile, readConfigFile } from './file.ts';
 import { checkNotifications, insecureNotificationWarnings, readNotification } from './notifications.ts';
 import { formatPath, type Path, type Problem } from './problem.ts';
@@ -54,6 +54,8 @@ export interface Config {
   readonly fileWarnings: readonly string[];
   /** The references that were resolved, such as `${env:NAME}`, each once. */
   readonly references: readonly string[];
+  /** Files with certificates and keys that it names, absolute, each once. */
+  readonly files: readonly string[];
   /** The file of --secrets, absolute. */
   readonly secretsFile?: string;
   /** Every secret value, for redaction. */
@@ -102,7 +104,7 @@ export async function loadConfig({ file, cwd, env, secretsFile }: ConfigOrigin):
   if (draft.problems.length > 0) throw invalid(name, draft.problems, resolved);
 
   const sound = resolved.tree as RawConfig;
-  const timeZone = sound.schedule?.timeZone ?? DEFAULTS.timeZone;
+  const timeZone = spelledZone(sound.schedule?.timeZone ?? DEFAULTS.timeZone);
   const entities = sound.entities.map((entity) =>
     readEntity(entity, sound.destination ?? {}, { timeZone, variable, tls: tls.settings }),
   );
@@ -139,6 +141,7 @@ export async function loadConfig({ file, cwd, env, secretsFile }: ConfigOrigin):
     ],
     fileWarnings,
     references: [...new Set(resolved.references.map(({ source }) => source))],
+    files: [...new Set([...connections.flatMap(({ file = [] }) => file), ...tls.files])],
     ...(secrets?.path !== undefined && { secretsFile: secrets.path }),
     secrets: secretsOf(
       connections.map(({ settings }) => settings),
@@ -170,13 +173,13 @@ function tlsPaths(draft: Draft): Path[] {
 
 /** The connections that are sound; reports what is wrong with the others. */
 async function readConnections(draft: Draft, directory: string) {
-  const connections: { settings: ConnectionSettings; warnings: readonly string[] }[] = [];
+  const connections: { settings: ConnectionSettings; warnings: readonly string[]; file: string | undefined }[] = [];
   for (const path of draft.children(['connections'])) {
     const raw = draft.get<string | RawConnection>(path);
     if (raw === undefined) continue;
-    const { settings, problems, warnings } = await readConnection(String(path.at(-1)), raw, directory);
+    const { settings, problems, warnings, file } = await readConnection(String(path.at(-1)), raw, directory);
     for (const text of problems) draft.report(path, text);
-    if (settings !== undefined) connections.push({ settings, warnings });
+    if (settings !== undefined) connections.push({ settings, warnings, file });
   }
   return connections;
 }

@@ -8,6 +8,8 @@ import { DEFAULT_PORT, DEFAULTS, type RawConnection } from './schema.ts';
 /** A connection read. `settings` is absent where there are problems. Problems are without path and without secrets. */
 export interface ReadConnection {
   readonly settings?: ConnectionSettings;
+  /** The file that `ca` names, absolute. */
+  readonly file?: string;
   readonly problems: readonly string[];
   readonly warnings: readonly string[];
 }
@@ -42,6 +44,7 @@ export async function readConnection(
     warnings: parsed.integratedSecurity
       ? [...parsed.warnings, 'Integrated Security is ignored; the user and password given are used']
       : parsed.warnings,
+    ...(authority?.problem === undefined && authority?.path !== undefined && { file: authority.path }),
     settings: {
       name,
       ...endpoint({ ...address, ...(instance !== undefined && { instance }), ...(port !== undefined && { port }) }),

@@ -11,12 +11,15 @@ import { othersCanRead } from './text-file.ts';
 export interface ReadTls {
   readonly settings: ReadonlyMap<RawTls, DestinationTls>;
   readonly warnings: readonly string[];
+  /** Files that were read, absolute. */
+  readonly files: readonly string[];
 }
 
 /** Reads `tls` at each of these paths where it is there, and reports what is wrong. Files are relative to `directory`. */
 export async function readTls(draft: Draft, paths: readonly Path[], directory: string): Promise<ReadTls> {
   const settings = new Map<RawTls, DestinationTls>();
   const warnings: string[] = [];
+  const files: string[] = [];
   for (const path of paths) {
     const raw = draft.get<RawTls>(path);
     if (raw === undefined) continue;
@@ -28,6 +31,7 @@ export async function readTls(draft: Draft, paths: readonly Path[], directory: s
         draft.report([...path, key], read.problem);
         return undefined;
       }
+      if (read.path !== undefined) files.push(read.path);
       if (key === 'key' && read.path !== undefined && (await othersCanRead(read.path))) {
         warnings.push(
           `others can read the file of ${formatPath([...path, key])}; let only its owner read it (chmod 600)`,
@@ -49,7 +53,7 @@ export async function readTls(draft: Draft, paths: readonly Path[], directory: s
       ...(key !== undefined && { key }),
     });
   }
-  return { settings, warnings };
+  return { settings, warnings, files };
 }
 
 /** The first certificate of a PEM text. */

@@ -5,7 +5,7 @@ import { shortIds } from '../sync/run-history.ts';
 import { formatCount, formatDuration, formatQuantity, isoOf, timeFormatter, withStatus } from './format.ts';
 import type { RunBatch, RunDetailDocument, RunsDocument } from './runs-json.ts';
 import type { StatusRun } from './status-json.ts';
-import { endCell } from './status-text.ts';
+import { areByEntity, endCell, entitiesCell } from './status-text.ts';
 import { summaryText } from './summary.ts';
 import { printable, type TableCell, type TableColumn, table, wrap } from './terminal-text.ts';
 import { type TextOptions, type View, viewOf } from './view.ts';
@@ -44,7 +44,7 @@ function runTable(runs: readonly StatusRun[], { width, paint, time }: View): str
     number('Unknown', 8),
     number('Dead', 5),
     { title: 'Host', min: 12, drop: 1 },
-    { title: 'Command', min: 12, drop: 2 },
+    { title: 'Entities', min: 12, drop: areByEntity(runs) ? 9 : 2 },
   ];
   const rows = runs.map((run): TableCell[] => {
     const { counts } = run;
@@ -63,7 +63,7 @@ function runTable(runs: readonly StatusRun[], { width, paint, time }: View): str
       bad(counts?.rowsUnresolved),
       bad(counts?.newDeadLetters),
       printable(run.host),
-      printable(run.arguments),
+      entitiesCell(run),
     ];
   });
   return table(columns, rows, width, paint);

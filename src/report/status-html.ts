@@ -7,7 +7,13 @@ import { formatCount, formatDuration, formatQuantity, timeFormatter, withStatus 
 import { type HtmlValue, html, type Markup } from './html.ts';
 import { scaleTop } from './scale.ts';
 import { type Bar, barChart } from './status-chart.ts';
-import type { StatusDocument, StatusEntity, StatusRun, StatusWarning } from './status-json.ts';
+import {
+  lastSuccessOf,
+  type StatusDocument,
+  type StatusEntity,
+  type StatusRun,
+  type StatusWarning,
+} from './status-json.ts';
 import { STYLE } from './status-style.ts';
 
 /** Runs that are shown without opening anything. */
@@ -185,7 +191,7 @@ function entitySection(entities: readonly StatusEntity[], migrated: boolean, vie
       counts === undefined ? '–' : formatCount(counts.rowsRefused + counts.rowsUnresolved),
       formatCount(entity.trackedRows),
       formatCount(entity.deadLetters),
-      view.time(entity.lastGoodRunAt ?? entity.lastSuccessAt, 'never'),
+      view.time(lastSuccessOf(entity), 'never'),
       sparkline(entity),
     ];
   });

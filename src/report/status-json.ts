@@ -170,6 +170,11 @@ export function statusDocument(history: History, schedule: Schedule | undefined,
   };
 }
 
+/** What people are told of the last success: rows that were accepted are none, but of the job before nothing else is known. */
+export function lastSuccessOf({ lastGoodRunAt, lastSuccessAt, lastRun }: StatusEntity): string | null {
+  return lastGoodRunAt ?? (lastRun === null ? lastSuccessAt : null);
+}
+
 function statusEntity(entity: EntityHistory, migrated: boolean, dueAt: Date | undefined, now: Date): StatusEntity {
   const { lastRun, lastError } = entity;
   // Of the old job it is not known which of its runs were good.

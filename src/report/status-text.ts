@@ -4,7 +4,13 @@ import type { RunCounts } from '../sync/history.ts';
 import { type Paint, painter, type Style } from './colour.ts';
 import { formatCount, formatDuration, formatQuantity, timeFormatter, withStatus } from './format.ts';
 import { sparkline } from './sparkline.ts';
-import type { StatusDocument, StatusEntity, StatusRun, StatusWarning } from './status-json.ts';
+import {
+  lastSuccessOf,
+  type StatusDocument,
+  type StatusEntity,
+  type StatusRun,
+  type StatusWarning,
+} from './status-json.ts';
 import { cut, printable, type TableCell, type TableColumn, table, widthOf, wrap } from './terminal-text.ts';
 
 /** From this width on an entity is a line of a table. */
@@ -193,9 +199,9 @@ function batchesOf({ batchesAccepted, batchesRefused, batchesUnresolved }: RunCo
 }
 
 /** The last good run; where there never was one, the last batch that was accepted. */
-function successCell({ lastGoodRunAt, lastSuccessAt, overdue }: StatusEntity, view: View): TableCell {
-  const text = timeOr(lastGoodRunAt ?? lastSuccessAt, 'never', view);
-  return overdue ? { text, style: 'red' } : text;
+function successCell(entity: StatusEntity, view: View): TableCell {
+  const text = timeOr(lastSuccessOf(entity), 'never', view);
+  return entity.overdue ? { text, style: 'red' } : text;
 }
 
 function errorOf({ lastError }: StatusEntity, view: View): string {
@@ -210,8 +216,7 @@ function runLines(runs: readonly StatusRun[], view: View): string[] {
     align: 'right',
     ...(drop !== undefined && { drop }),
   });
-  // Where entities run one by one, the command tells the runs apart.
-  const isByEntity = runs.every((run) => run.arguments.includes('--entity '));
+  const isByEntity = areByEntity(runs);
   const columns: TableColumn[] = [
     { title: 'Last runs' },
     number('Took', 6),
@@ -222,7 +227,7 @@ function runLines(runs: readonly StatusRun[], view: View): string[] {
     { title: 'Host', min: 12, drop: 3 },
     { title: 'Process', align: 'right', drop: 2 },
     { title: 'Version', drop: 1 },
-    { title: 'Command', min: 12, drop: isByEntity ? 5 : 4 },
+    { title: 'Entities', min: 12, drop: isByEntity ? 5 : 4 },
   ];
   const rows = runs.map((run): TableCell[] => {
     const { counts } = run;
@@ -236,10 +241,22 @@ function runLines(runs: readonly StatusRun[], view: View): string[] {
       printable(run.host),
       String(run.processId),
       printable(run.version),
-      printable(run.arguments),
+      entitiesCell(run),
     ];
   });
   return table(columns, rows, view.width, view.paint);
+}
+
+/** Whether entities run one by one: then it is the entity that tells runs apart. */
+export function areByEntity(runs: readonly StatusRun[]): boolean {
+  return runs.every((run) => run.arguments.includes('--entity '));
+}
+
+/** The entities that a run was started for, and its other options, as a cell. */
+export function entitiesCell({ arguments: command }: StatusRun): TableCell {
+  const options = command.replace(/^run ?/, '');
+  const named = options.replaceAll('--entity ', '');
+  return printable(named === options ? `all ${options}`.trimEnd() : named);
 }
 
 /** How a run ended, as a cell. */

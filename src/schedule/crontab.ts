@@ -2,7 +2,7 @@
 import { minutesAhead } from './clocks.ts';
 import { cronFields, dayFields } from './cron-fields.ts';
 import { InexactSchedule } from './inexact.ts';
-import { checkPaths, commandWords, type ScheduledJob, secondStarts, WRITTEN_BY } from './job.ts';
+import { checkWords, commandWords, type ScheduledJob, secondStarts, WRITTEN_BY } from './job.ts';
 import { moveStarts, readExpression } from './starts.ts';
 
 /** Debian's cron refuses longer commands (MAX_COMMAND in its cron.h). */
@@ -15,7 +15,7 @@ const END = '# tamhr-sync end';
  * Throws InexactSchedule where that is not possible exactly.
  */
 export function crontabBlock(job: ScheduledJob, now: Date): string {
-  checkPaths(job, 'cron');
+  checkWords(job, 'cron');
   const expression = readExpression(job.schedule.cron);
   const minutes = minutesAhead(job.schedule.timeZone, job.machineZone, now);
   // What needs no conversion keeps its first two fields: from their * cron tells how to treat nights when clocks change.

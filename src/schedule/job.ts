@@ -15,6 +15,8 @@ export interface ScheduledJob {
   readonly script: string;
   readonly config: string;
   readonly secrets?: string;
+  /** Names of the entities that it is to run; absent: all. */
+  readonly entities?: readonly string[];
   /** File for the log; absent: the scheduler's own (the journal). */
   readonly log?: string;
   /** Account of the job, where not the scheduler's default. */
@@ -31,12 +33,15 @@ export interface SchedulerFile {
 export const WRITTEN_BY = 'Written by tamhr-sync schedule';
 
 /** The command line of the job, or of its second start, a word an element. */
-export function commandWords({ node, script, config, secrets }: ScheduledJob, second: boolean): string[] {
+export function commandWords(job: ScheduledJob, second: boolean): string[] {
+  const { node, script, config, secrets, entities = [] } = job;
   return [
     node,
     script,
     'run',
     ...(second ? ['--resolve-only'] : []),
+    // A name of its own: it may begin with a hyphen.
+    ...entities.map((name) => `--entity=${name}`),
     '--config',
     config,
     ...(secrets === undefined ? [] : ['--secrets', secrets]),
@@ -58,14 +63,14 @@ export function secondStarts(starts: Starts, minutes: number): Starts[] {
   }
 }
 
-/** Throws InexactSchedule for a path that would end its line, or that holds one of `characters`, which cannot be quoted there. */
-export function checkPaths(job: ScheduledJob, scheduler: string, characters = ''): void {
-  for (const path of [...commandWords(job, false), job.log ?? '']) {
-    const bad = [...path].find((character) => character < ' ' || characters.includes(character));
+/** Throws InexactSchedule for a word that would end its line, or that holds one of `characters`, which cannot be quoted there. */
+export function checkWords(job: ScheduledJob, scheduler: string, characters = ''): void {
+  for (const word of [...commandWords(job, false), job.log ?? '']) {
+    const bad = [...word].find((character) => character < ' ' || characters.includes(character));
     if (bad === undefined) continue;
     throw new InexactSchedule(
-      `${scheduler} cannot be given the path ${JSON.stringify(path)}, since it holds ${JSON.stringify(bad)}.`,
-      'Move the file to a folder whose name has no such character.',
+      `${scheduler} cannot be given ${JSON.stringify(word)}, since it holds ${JSON.stringify(bad)}.`,
+      'Choose names of files, folders and entities without such a character.',
     );
   }
 }

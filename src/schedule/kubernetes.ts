@@ -27,7 +27,7 @@ export interface KubernetesJob {
 type Yaml = string | number | boolean | readonly Yaml[] | { readonly [key: string]: Yaml };
 
 /** Where the container has the configuration: the image's working directory. */
-const FOLDER = '/job';
+export const POD_FOLDER = '/job';
 
 /** The image's user `node`; Kubernetes cannot tell by that name that it is not root. */
 const USER_ID = 1000;
@@ -38,14 +38,20 @@ const USER_ID = 1000;
  */
 const STARTING_DEADLINE_SECONDS = 3600;
 
-/** Exit codes that another pod would end with, too, or that have to wait for the next night. In ascending order. */
-const FINAL_EXIT_CODES = [1, 2, 64, 70, 75, 78];
+/**
+ * Exit codes that another pod would end with, too, or that have to wait for the next night. In ascending order. 69 is among them:
+ * a run tries again by itself what may pass, and a login that was refused is not to be tried again by anybody.
+ */
+const FINAL_EXIT_CODES = [1, 2, 64, 69, 70, 75, 78];
 
-/** A run that could not reach a database (69), or whose container was killed, is tried again so many times. */
+/** A run whose container was killed is started again so many times. */
 const RETRIES = 2;
 
-/** Keys of ConfigMaps and Secrets: https://kubernetes.io/docs/concepts/configuration/configmap/ */
+/** Keys of ConfigMaps: https://kubernetes.io/docs/concepts/configuration/configmap/ */
 const KEY = /^[-._A-Za-z0-9]+$/;
+
+/** Variables that each shell passes on; dash drops all others: https://pubs.opengroup.org/onlinepubs/9799919799/basedefs/V1_chap08.html */
+const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** Names of hosts, which pods have of their job: RFC 1123. */
 const LONGEST_HOST_NAME = 63;
@@ -61,7 +67,7 @@ function script(configFile: string): string {
   return [
     '[ "$#" -gt "$JOB_COMPLETION_INDEX" ] || exit 64',
     'shift "$JOB_COMPLETION_INDEX"',
-    `exec tamhr-sync run --config ${FOLDER}/${configFile} --entity="$1"`,
+    `exec tamhr-sync run --config ${POD_FOLDER}/${configFile} --entity="$1"`,
   ].join('\n');
 }
 
@@ -114,12 +120,12 @@ export function kubernetesManifest(job: KubernetesJob): SchedulerFile {
                 {
                   name: 'run',
                   image,
-                  workingDir: FOLDER,
+                  workingDir: POD_FOLDER,
                   // The word after the script is what the shell calls itself.
                   command: ['sh', '-c', script(configFile), 'tamhr-sync'].map(unexpanded),
                   args: entities.map(unexpanded),
                   ...(variables.length > 0 && { envFrom: [{ secretRef: { name } }] }),
-                  volumeMounts: [{ name: 'config', mountPath: FOLDER, readOnly: true }],
+                  volumeMounts: [{ name: 'config', mountPath: POD_FOLDER, readOnly: true }],
                   securityContext: {
                     allowPrivilegeEscalation: false,
                     readOnlyRootFilesystem: true,
@@ -166,16 +172,18 @@ function checkNames({ name, configFile, entities, variables }: KubernetesJob): v
       `Choose a --name of lower-case letters, digits and -, at most ${longest} characters.`,
     );
   }
-  for (const [kind, key] of [
-    ['ConfigMap', configFile],
-    ...variables.map((variable) => ['Secret', variable] as const),
-  ] as const) {
-    if (KEY.test(key)) continue;
+  if (!KEY.test(configFile)) {
     throw new InexactSchedule(
-      `A ${kind} cannot hold ${JSON.stringify(key)}.`,
+      `A ConfigMap cannot hold ${JSON.stringify(configFile)}.`,
       'Give it a name of letters, digits, -, _ and dots.',
     );
   }
+  const lost = variables.find((variable) => !VARIABLE.test(variable));
+  if (lost === undefined) return;
+  throw new InexactSchedule(
+    `The shell of the container does not pass the variable ${JSON.stringify(lost)} on.`,
+    'Give it a name of letters, digits and _.',
+  );
 }
 
 /** Kubernetes replaces $(NAME) in commands and arguments, and $$ by $. */

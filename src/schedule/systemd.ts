@@ -1,6 +1,6 @@
 /** The job as systemd units: systemd.timer(5), systemd.service(5), systemd.time(7). Timers name their own zone. */
 import { InexactSchedule } from './inexact.ts';
-import { checkPaths, commandWords, type ScheduledJob, type SchedulerFile, secondStarts, WRITTEN_BY } from './job.ts';
+import { checkWords, commandWords, type ScheduledJob, type SchedulerFile, secondStarts, WRITTEN_BY } from './job.ts';
 import { type Days, hoursByMinutes, isEveryMonth, readExpression, type Starts } from './starts.ts';
 
 const WEEKDAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
@@ -10,7 +10,7 @@ const WEEKDAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
  * up for a start that the machine was down for. Throws InexactSchedule for what OnCalendar cannot say.
  */
 export function systemdUnits(job: ScheduledJob): SchedulerFile[] {
-  checkPaths(job, 'systemd');
+  checkWords(job, 'systemd');
   if (/["'\\]/.test(job.node)) {
     throw new InexactSchedule(
       `systemd starts no program whose path has quotes or backslashes, such as ${job.node}.`,

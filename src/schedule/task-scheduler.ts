@@ -4,7 +4,7 @@
  */
 import { clockAt, minutesAhead } from './clocks.ts';
 import { InexactSchedule } from './inexact.ts';
-import { checkPaths, commandWords, type ScheduledJob, type SchedulerFile, secondStarts, WRITTEN_BY } from './job.ts';
+import { checkWords, commandWords, type ScheduledJob, type SchedulerFile, secondStarts, WRITTEN_BY } from './job.ts';
 import { type Days, isEveryMonth, moveStarts, readExpression, type Starts } from './starts.ts';
 
 /** Most triggers of a task (https://learn.microsoft.com/windows/win32/taskschd/triggercollection). */
@@ -25,7 +25,7 @@ type Xml = readonly [name: string, content: string | readonly Xml[], attributes?
  */
 export function taskDefinitions(job: ScheduledJob, now: Date): SchedulerFile[] {
   // Inside the quotes that cmd.exe needs, " ends them and % begins a variable, with no way to escape either.
-  checkPaths(job, 'Task Scheduler', '"%');
+  checkWords(job, 'Task Scheduler', '"%');
   const expression = readExpression(job.schedule.cron);
   const minutes = minutesAhead(job.schedule.timeZone, job.machineZone, now);
   const second = secondStarts(expression, minutes);

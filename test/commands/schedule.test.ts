@@ -129,6 +129,25 @@ describe('schedule print', () => {
     assert.equal((await schedule('print', '--as', 'kubernetes', '--output', 'out')).code, 0);
   });
 
+  test('starts the entities that are named, in the configured order, and none that there is not', async (t) => {
+    const { folder, schedule } = await installation(t);
+    const file = join(folder, 'sync.config.json');
+    const config = JSON.parse(await readFile(file, 'utf8'));
+    const [users] = config.entities;
+    config.entities = ['Users', 'Posts', 'Places'].map((name) => ({ ...users, name, trackingLabels: [name] }));
+    await writeFile(file, JSON.stringify(config));
+    const share = ['--entity', 'Places', 'Users'];
+    const { stdout } = await schedule('print', '--as', 'cron', ...share, ...IN_UTC);
+    assert.match(stdout, / run --entity=Users --entity=Places --config /);
+    assert.match(stdout, / run --resolve-only --entity=Users --entity=Places --config /);
+    const installed = await schedule('install', ...share, ...IN_UTC);
+    assert.equal(installed.stdout, `The crontab now has:\n${stdout}`);
+    const manifest = await schedule('print', '--as', 'kubernetes', ...share);
+    const { spec } = defaultLoaders['.yaml']('share.yaml', manifest.stdout);
+    assert.deepEqual(spec.jobTemplate.spec.template.spec.containers[0].args, ['Users', 'Places']);
+    assert.equal((await schedule('print', '--as', 'cron', '--entity', 'Nobody', ...IN_UTC)).code, 64);
+  });
+
   test('refuses options, names and schedules that Kubernetes has no use for', async (t) => {
     const { schedule } = await installation(t, { schedule: { cron: '0 3 L * *', timeZone: 'UTC' } });
     for (const [args, status, message] of [
@@ -151,11 +170,16 @@ describe('schedule print', () => {
     const config = JSON.parse(await readFile(file, 'utf8'));
     config.metrics = { file: 'tamhr.prom' };
     config.destination = { ...config.destination, headers: { 'X-Tenant': '${file:tenant.txt}' } };
+    config.connections.main.ca = '../ca.pem';
+    config.notifications = [{ type: 'ping', url: 'https://ping.example/1' }];
     await writeFile(join(folder, 'tenant.txt'), 'hr\n');
+    await writeFile(join(folder, '..', 'ca.pem'), '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n');
     await writeFile(file, JSON.stringify(config));
     const { code, stderr } = await schedule('print', '--as', 'kubernetes');
     assert.equal(code, 0);
-    assert.match(stderr, /^warning: the configuration reads tenant\.txt: add that file to the ConfigMap/m);
+    assert.match(stderr, /^warning: .* reads \S+\/tenant\.txt: mount that file as \/job\/tenant\.txt, from a Secret/m);
+    assert.match(stderr, /^warning: .* reads \S+\/ca\.pem: mount that file where it looks for it, from a Secret/m);
+    assert.match(stderr, /^warning: each pod pings for itself/m);
     assert.match(stderr, /^warning: pods cannot write what logging\.file, metrics\.file name;/m);
     assert.match(stderr, /^warning: clocks in Europe\/Berlin skip 02:30 .*Kubernetes then skips that start/m);
   });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { chmod, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { loadConfig } from '../../src/config/config.ts';
 import { directoryWith, ENV, entity, load, problemsOf, smallConfig } from './fixture.ts';
@@ -27,7 +27,12 @@ describe('TLS of a destination', () => {
     const tree = withTls({ ca: 'ca.pem', cert: 'client.pem', key: 'client.key' });
     tree.entities.push(entity({ name: 'Inline', destination: { url: '/i', tls: inline } }));
     tree.entities.push(entity({ name: 'Without', destination: { url: '/w', tls: {} } }));
-    const [users, own, without] = (await load(t, tree, { files })).entities;
+    const config = await load(t, tree, { files });
+    const [users, own, without] = config.entities;
+    assert.deepEqual(
+      config.files,
+      ['ca.pem', 'client.pem', 'client.key'].map((name) => join(dirname(config.file), name)),
+    );
     const expected = { ca: files['ca.pem'], cert: files['client.pem'], key: files['client.key'] };
     assert.deepEqual(users?.destination.tls, expected);
     assert.deepEqual(

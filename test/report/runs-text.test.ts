@@ -137,6 +137,12 @@ describe('the screens that runs prints', () => {
     }
   }
 
+  it('the list says which entities its runs were of, in 80 columns too where each is of some', () => {
+    const runs = ['Users', 'ActualEntity'].map((name) => nightlyRun(1, { arguments: `run --entity ${name}` }));
+    const text = runsText(runsDocument({ total: 2, runs }, NOW), { columns: 80, colour: false, timeZone: TIME_ZONE });
+    assert.match(text, / {2}Users\n.* {2}ActualEntity\n$/);
+  });
+
   it('their documents meet their schemas', () => {
     assertMeetsSchema('runs', RUNS);
     assertMeetsSchema('runs-detail', detailDocument);

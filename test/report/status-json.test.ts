@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { GRACE_MS, type StatusWarning, statusDocument } from '../../src/report/status-json.ts';
+import { GRACE_MS, lastSuccessOf, type StatusWarning, statusDocument } from '../../src/report/status-json.ts';
 import type { EntityHistory, History } from '../../src/sync/history.ts';
 import { assertMeetsSchema } from './schema.ts';
 import {
@@ -58,6 +58,12 @@ describe('what status makes of a history', () => {
     const { warnings } = statusDocument(history, SCHEDULE, NOW);
     assert.deepEqual(codes(warnings), ['OVERDUE Users']);
     assert.match(warnings[0]?.message ?? '', /never run to its end/);
+    const lastSuccess = ({ entities }: ReturnType<typeof statusDocument>) => entities.map(lastSuccessOf);
+    assert.deepEqual(lastSuccess(statusDocument(history, SCHEDULE, NOW)), [null]);
+    const before = historyOf(undefined, { lastSuccessAt: DUE });
+    const { lastRun: _, ...entity } = before.entities[0] as EntityHistory;
+    const old = { ...before, entities: [entity] };
+    assert.deepEqual(lastSuccess(statusDocument(old, SCHEDULE, NOW)), [DUE.toISOString()]);
   });
 
   it('before migration the ledger tells when the old job last succeeded', () => {

@@ -40,8 +40,8 @@ describe('the screen that status prints', () => {
   it('where every run is of some entity, a narrow terminal shows which, rather than how many batches', () => {
     const runs = ['Users', 'ActualEntity'].map((name) => nightlyRun(1, { arguments: `run --entity ${name}` }));
     const one = textOf({ ...QUIET, runs }, 80);
-    assert.match(one, /^Last runs .* Command$/m);
-    assert.match(one, / run --entity U/);
+    assert.match(one, /^Last runs .* Entities$/m);
+    assert.match(one, / {2}Users$/m);
     assert.match(textOf({ ...QUIET, runs: [...runs, nightlyRun(2)] }, 80), /^Last runs .* Batches/m);
   });
 

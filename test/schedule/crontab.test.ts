@@ -114,19 +114,20 @@ describe('crontab lines', () => {
         config: "/srv/o'hara & co/50%.json",
         secrets: '/etc/tamhr-sync/.env',
         log: '/var/log/tamhr sync.log',
+        entities: ['Users', '-a b'],
       }),
       NOW,
     );
     assert.ok(
       block.includes(
-        "\n0 3 * * * /usr/bin/node /opt/tamhr-sync/bin/tamhr-sync.js run --config '/srv/o'\\''hara & co/50\\%.json' " +
+        "\n0 3 * * * /usr/bin/node /opt/tamhr-sync/bin/tamhr-sync.js run --entity=Users '--entity=-a b' --config '/srv/o'\\''hara & co/50\\%.json' " +
           "--secrets /etc/tamhr-sync/.env 2>>'/var/log/tamhr sync.log'\n",
       ),
       block,
     );
     const withPath = (config: string) => () =>
       crontabBlock(job({ cron: '0 3 * * *', timeZone: 'UTC' }, 'UTC', { config }), NOW);
-    assert.throws(withPath('/srv/a\nb.json'), /cannot be given the path/);
+    assert.throws(withPath('/srv/a\nb.json'), /cannot be given "\/srv\/a\\nb\.json"/);
     assert.throws(withPath(`/${'a'.repeat(1000)}`), /longer than the 998 bytes/);
   });
 });
