@@ -218,8 +218,11 @@ async function measureWork(
   return { figures: { ...figures, ...ofServer }, calls, bytes };
 }
 
-/** Whoever sends all rows of a table in batches of the same size sends the same bytes: another time of sending is as long. */
-function checkSame(bytesOf: ReadonlyMap<Work, number>): void {
+/**
+ * Whoever sends all rows of a table in batches of the same size sends the same bytes: another time of sending is as long. Throws
+ * where that is not so.
+ */
+export function checkSame(bytesOf: ReadonlyMap<Work, number>): void {
   const bytesOfTable = new Map<UsersTable, number>();
   for (const [{ title, table, sends, calls }, bytes] of bytesOf) {
     if (sends !== table.rows || calls !== Math.ceil(sends / BATCH_SIZE)) continue;

@@ -46,7 +46,7 @@ async function main(args: readonly string[]): Promise<number> {
     return options.strict && report.ratios.some(({ holds }) => !holds) ? MISSED : 0;
   } catch (error) {
     if (interruption.signal.aborted) return INTERRUPTED;
-    tell(`nothing was measured: ${textOf(error)}`);
+    tell(`error: ${textOf(error)}`);
     return FAILED;
   }
 }

@@ -147,17 +147,21 @@ WHERE t.EntityType = N'${LABEL}'; DROP TABLE #pending`);
 export async function dropUsersTables(servers: Servers, unique: string, sizes: ReadonlySet<number>): Promise<void> {
   const left: string[] = [];
   for (const server of new Set([servers.source, servers.log])) {
-    const client = await SqlClient.connect(withKeywords(server, { Database: 'master' }));
-    for (const name of [...sizes].flatMap((rows) => Object.values(databaseNames(unique, rows)))) {
-      await drop(client, name).catch((error: Error) => left.push(`${name} (${error.message})`));
+    const names = [...sizes].flatMap((rows) => Object.values(databaseNames(unique, rows)));
+    try {
+      const client = await SqlClient.connect(withKeywords(server, { Database: 'master' }));
+      for (const name of names) {
+        await drop(client, name).catch((error: Error) => left.push(`${name} (${error.message})`));
+      }
+      await client.close();
+    } catch (error) {
+      left.push(`${names.join(', ')} (${(error as Error).message})`);
     }
-    await client.close();
   }
   if (left.length > 0) throw new Error(`databases that are to be dropped by hand: ${left.join(', ')}`);
 }
 
 /** A killed process's connection may outlive it for a moment, so it is tried again. */
-
 async function drop(client: SqlClient, name: string, attempts = 10): Promise<void> {
   const [found] = await client.query('SELECT DB_ID(@name) AS Id', { name });
   if (found?.Id === null) return;

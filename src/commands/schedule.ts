@@ -121,18 +121,20 @@ async function manifests(context: CommandContext, options: ScheduleOptions): Pro
       const [, name] = new RegExp(`^\\$\\{${scheme}:([^}]+)\\}$`).exec(reference) ?? [];
       return name === undefined ? [] : [name];
     });
+  const entities = selectEntities(config, options.entity);
   const file = await exactly(() =>
     kubernetesManifest({
       name: options.name ?? 'tamhr-sync',
       schedule,
       image: options.image ?? `tamhr-sync:${VERSION}`,
       configFile: basename(config.file),
-      entities: selectEntities(config, options.entity).map(({ name }) => name),
+      entities: entities.map(({ name }) => name),
       variables: references('env'),
       graceSeconds: graceSeconds(config),
     }),
   );
   warnOfFiles(context, config, references('file'), POD_FOLDER);
+  warnOfReports(context, config, entities.length);
   await warnOfSkippedNights(context, schedule, 'Kubernetes');
   return [file];
 }
@@ -143,18 +145,24 @@ function graceSeconds({ entities }: Config): number {
   return Math.ceil(Math.max(0, ...timeouts) / 1000) + 30;
 }
 
-/** A pod has the configuration's file alone, and nothing that it writes outlives it. */
+/** A pod has the configuration's file alone. */
 function warnOfFiles({ io }: CommandContext, config: Config, read: readonly string[], podFolder: string): void {
   const folder = dirname(config.file);
-  for (const path of new Set([...read.map((one) => resolve(folder, one)), ...config.files])) {
+  for (const path of [...read.map((one) => resolve(folder, one)), ...config.files]) {
     const name = relative(folder, path);
-    const isOutside = isAbsolute(name) || name.startsWith('..');
-    const place = isOutside ? 'where it looks for it' : `as ${podFolder}/${name.replaceAll(sep, '/')}`;
+    const place =
+      isAbsolute(name) || name.startsWith('..')
+        ? 'move that file beside the configuration and mount it there'
+        : `mount that file as ${podFolder}/${name.replaceAll(sep, '/')}`;
     io.stderr.write(
-      `warning: the configuration reads ${path}: mount that file ${place}, from a Secret where it is secret, or give its text by \${env:NAME}\n`,
+      `warning: the configuration reads ${path}: ${place}, from a Secret where it is secret, or give its text by \${env:NAME}\n`,
     );
   }
-  if (config.notifications.some(({ type, on }) => type === 'ping' && on === 'always')) {
+}
+
+/** Each pod tells of its own entity, and nothing that it writes outlives it. */
+function warnOfReports({ io }: CommandContext, config: Config, pods: number): void {
+  if (pods > 1 && config.notifications.some(({ type, on }) => type === 'ping' && on === 'always')) {
     io.stderr.write(
       'warning: each pod pings for itself, and one that succeeds covers up one that failed; set "on": "failure", or watch status --max-age\n',
     );

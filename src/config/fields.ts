@@ -43,7 +43,7 @@ export function checkTimeZone(draft: Draft, path: Path): void {
   draft.report(path, `found ${draft.show(path)}, expected an IANA time zone${near}`);
 }
 
-/** The zone with the capitals that schedulers want; one that goes by another name now stays as it is. */
+/** The zone with the capitals that schedulers want; a name that is only another one's alias stays as it is. */
 export function spelledZone(zone: string): string {
   const { timeZone } = new Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions();
   const known = [timeZone, ...Intl.supportedValuesOf('timeZone')];

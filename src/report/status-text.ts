@@ -198,7 +198,7 @@ function batchesOf({ batchesAccepted, batchesRefused, batchesUnresolved }: RunCo
   return `${formatCount(batchesAccepted)} ok, ${formatCount(batchesRefused)} failed${open}`;
 }
 
-/** The last good run; where there never was one, the last batch that was accepted. */
+/** In red where the entity is overdue. */
 function successCell(entity: StatusEntity, view: View): TableCell {
   const text = timeOr(lastSuccessOf(entity), 'never', view);
   return entity.overdue ? { text, style: 'red' } : text;

@@ -1,4 +1,5 @@
 /** The end of a run as text for people; `run --json` prints the RunSummary itself (docs/json/run.schema.json). */
+import { ofEntity } from '../sync/errors.ts';
 import { EXIT_CODES } from '../sync/exit-codes.ts';
 import type { EntitySummary, RunSummary, StopCause } from '../sync/ports.ts';
 import { formatCount, formatDuration, formatQuantity } from './format.ts';
@@ -75,7 +76,7 @@ export function resultOf({ state, refused, unresolved, newDeadLetters, accepted 
 export function batchNotes({ entity, error, batchError }: EntitySummary): Note[] {
   return batchError === undefined || error !== undefined
     ? []
-    : [{ text: named(entity, `a batch failed with: ${batchError}`) }];
+    : [{ text: ofEntity(entity, `a batch failed with: ${batchError}`) }];
 }
 
 /** A sentence about an entity, and what to do about it. */
@@ -120,7 +121,7 @@ export function notesOf(entity: EntitySummary, dryRun: boolean): Note[] {
       text: `warning: ${formatQuantity(oldDeadLetters, 'dead letter')} of earlier runs still cannot be sent, or ${oldDeadLetters === 1 ? 'waits' : 'wait'} for a later run.`,
     });
   }
-  return notes.map(({ text, ...rest }) => ({ text: named(entity.entity, text), ...rest }));
+  return notes.map(({ text, ...rest }) => ({ text: ofEntity(entity.entity, text), ...rest }));
 }
 
 /** Rows that are gone from the source and stay at the destination, and what lets them be deleted. */
@@ -156,11 +157,6 @@ export function stopText({ stoppedBy = 'signal', left }: Pick<EntitySummary, 'st
       ? `${formatQuantity(left, 'row')} that had been read, and what had not, follow`
       : 'what had not been read follows';
   return `${STOPPED_BY[stoppedBy]}; ${follows} in the next run.`;
-}
-
-/** Messages of errors begin with the entity's name already. */
-function named(entity: string, text: string): string {
-  return text.startsWith(`${entity}: `) ? text : `${entity}: ${text}`;
 }
 
 function noteLines({ text, hint }: Note, width: number): string[] {

@@ -75,7 +75,7 @@ function command(job: ScheduledJob, second: boolean): string {
   if (Buffer.byteLength(text) > MOST_COMMAND_BYTES) {
     throw new InexactSchedule(
       `The command is longer than the ${MOST_COMMAND_BYTES} bytes that cron takes.`,
-      'Put the configuration into a folder with a shorter path.',
+      'Put the configuration into a folder with a shorter path, or name fewer entities.',
     );
   }
   return text;

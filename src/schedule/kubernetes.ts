@@ -7,6 +7,7 @@ import type { Schedule } from './due.ts';
 import { InexactSchedule } from './inexact.ts';
 import { type SchedulerFile, WRITTEN_BY } from './job.ts';
 import { readExpression } from './starts.ts';
+import { checkZone } from './zone-name.ts';
 
 /** The nightly job, to be handed to a cluster. */
 export interface KubernetesJob {
@@ -150,12 +151,7 @@ export function kubernetesManifest(job: KubernetesJob): SchedulerFile {
 
 /** Kubernetes knows no Sunday called 7 (https://pkg.go.dev/github.com/robfig/cron/v3), so fields are written anew. */
 function cronOf({ cron, timeZone }: Schedule): string {
-  if (/^[+-]|^local$/i.test(timeZone)) {
-    throw new InexactSchedule(
-      `Kubernetes knows no time zone ${timeZone}.`,
-      'Set schedule.timeZone to a zone with a name, such as Asia/Jakarta or Etc/GMT-7.',
-    );
-  }
+  checkZone(timeZone, 'Kubernetes');
   const [fields = '', ...more] = cronFields(readExpression(cron));
   if (more.length === 0) return fields;
   throw new Error(`${cron} has hours with different minutes`);

@@ -61,7 +61,7 @@ export function readExpression(cron: string): Expression {
   const weekdayText = named(weekdayField.replace(/^\+/, '').replaceAll(/-sun/gi, '-7'), DAY_NAMES, 0);
   if (/[lw#]/i.test(dayField + weekdayText)) {
     throw new InexactSchedule(
-      `The schedule ${cron} has L, W or #, which cron, systemd and Task Scheduler do not share.`,
+      `The schedule ${cron} has L, W or #, which not every scheduler knows.`,
       'Write schedule.cron with days of the month or weekdays as numbers or names.',
     );
   }

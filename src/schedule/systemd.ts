@@ -2,6 +2,7 @@
 import { InexactSchedule } from './inexact.ts';
 import { checkWords, commandWords, type ScheduledJob, type SchedulerFile, secondStarts, WRITTEN_BY } from './job.ts';
 import { type Days, hoursByMinutes, isEveryMonth, readExpression, type Starts } from './starts.ts';
+import { checkZone } from './zone-name.ts';
 
 const WEEKDAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
 
@@ -17,6 +18,7 @@ export function systemdUnits(job: ScheduledJob): SchedulerFile[] {
       'Use a Node.js that is installed in another folder.',
     );
   }
+  checkZone(job.schedule.timeZone, 'systemd');
   const expression = readExpression(job.schedule.cron);
   const second = secondStarts(expression, 0);
   return [

@@ -81,7 +81,10 @@ function task(job: ScheduledJob, starts: readonly Starts[], second: boolean, now
 
 /** cmd.exe writes the log; the task's last result is the exit code. */
 function action(job: ScheduledJob, second: boolean): Xml[] {
-  const words = commandWords(job, second).map((word) => (/^[\w-]+$/.test(word) ? word : `"${word}"`));
+  // Before a closing quote a backslash stands for itself only where there are two.
+  // https://learn.microsoft.com/cpp/c-language/parsing-c-command-line-arguments
+  const quoted = (word: string) => `"${word.replace(/\\+$/, '$&$&')}"`;
+  const words = commandWords(job, second).map((word) => (/^[\w-]+$/.test(word) ? word : quoted(word)));
   // Two programs cannot have one file open for >> at once.
   const log = second ? job.log?.replace(/(\.[^.\\/]*)?$/, '-resolve$1') : job.log;
   const line = `${words.join(' ')}${log === undefined ? '' : ` >>"${log}" 2>&1`}`;

@@ -51,3 +51,8 @@ export class SyncError extends Error {
     this.hint = hint;
   }
 }
+
+/** A sentence about an entity, its name first. */
+export function ofEntity(name: string, text: string): string {
+  return text.startsWith(`${name}: `) ? text : `${name}: ${text}`;
+}

@@ -70,7 +70,7 @@ export async function showKeys(entities: readonly Entity[], keys: readonly strin
   const known = new Set<string>();
   for (const entity of entities) {
     const read = await readSource(entity, keys, ports).catch((error) => {
-      if (!(error instanceof SyncError)) throw error;
+      if (ports.signal.aborted || !(error instanceof SyncError)) throw error;
       unread.push({ entity: entity.name, error });
       return undefined;
     });

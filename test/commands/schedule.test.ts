@@ -172,14 +172,20 @@ describe('schedule print', () => {
     config.destination = { ...config.destination, headers: { 'X-Tenant': '${file:tenant.txt}' } };
     config.connections.main.ca = '../ca.pem';
     config.notifications = [{ type: 'ping', url: 'https://ping.example/1' }];
+    config.entities.push({ ...config.entities[0], name: 'Posts', trackingLabels: ['Posts'] });
     await writeFile(join(folder, 'tenant.txt'), 'hr\n');
     await writeFile(join(folder, '..', 'ca.pem'), '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n');
     await writeFile(file, JSON.stringify(config));
     const { code, stderr } = await schedule('print', '--as', 'kubernetes');
     assert.equal(code, 0);
     assert.match(stderr, /^warning: .* reads \S+\/tenant\.txt: mount that file as \/job\/tenant\.txt, from a Secret/m);
-    assert.match(stderr, /^warning: .* reads \S+\/ca\.pem: mount that file where it looks for it, from a Secret/m);
+    assert.match(stderr, /^warning: .* reads \S+\/ca\.pem: move that file beside the configuration and mount it/m);
     assert.match(stderr, /^warning: each pod pings for itself/m);
+    const one = await schedule('print', '--as', 'kubernetes', '--entity', 'Posts');
+    assert.doesNotMatch(one.stderr, /pings for itself/);
+    config.notifications[0].on = 'failure';
+    await writeFile(file, JSON.stringify(config));
+    assert.doesNotMatch((await schedule('print', '--as', 'kubernetes')).stderr, /pings for itself/);
     assert.match(stderr, /^warning: pods cannot write what logging\.file, metrics\.file name;/m);
     assert.match(stderr, /^warning: clocks in Europe\/Berlin skip 02:30 .*Kubernetes then skips that start/m);
   });
@@ -273,6 +279,10 @@ describe('schedule install', () => {
     assert.equal(await readFile(table, 'utf8'), dry.stdout);
     assert.match(dry.stdout, /jöb/);
     const of = ({ stdout, stderr }: { stdout: string; stderr: string }) => [stdout, stderr];
+    assert.deepEqual(of(await schedule('install', '--dry-run', ...IN_UTC)), [
+      dry.stdout,
+      'The crontab is up to date.\n',
+    ]);
     assert.deepEqual(of(await schedule('remove', '--dry-run')), ['', '']);
     assert.equal(await readFile(table, 'utf8'), dry.stdout);
     assert.equal((await schedule('remove')).code, 0);

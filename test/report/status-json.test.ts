@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { statusHtml } from '../../src/report/status-html.ts';
 import { GRACE_MS, lastSuccessOf, type StatusWarning, statusDocument } from '../../src/report/status-json.ts';
+import { statusText } from '../../src/report/status-text.ts';
 import type { EntityHistory, History } from '../../src/sync/history.ts';
 import { assertMeetsSchema } from './schema.ts';
 import {
@@ -59,7 +61,11 @@ describe('what status makes of a history', () => {
     assert.deepEqual(codes(warnings), ['OVERDUE Users']);
     assert.match(warnings[0]?.message ?? '', /never run to its end/);
     const lastSuccess = ({ entities }: ReturnType<typeof statusDocument>) => entities.map(lastSuccessOf);
-    assert.deepEqual(lastSuccess(statusDocument(history, SCHEDULE, NOW)), [null]);
+    const document = statusDocument(history, SCHEDULE, NOW);
+    assert.deepEqual(lastSuccess(document), [null]);
+    assert.match(statusText(document, { columns: 60, colour: false, utf8: true }), /last success +never/);
+    const [, row] = /<th[^>]*>Users<\/th>(.*?)<\/tr>/s.exec(statusHtml(document, { version: '0.1.0' })) ?? [];
+    assert.match(row ?? '', />never</);
     const before = historyOf(undefined, { lastSuccessAt: DUE });
     const { lastRun: _, ...entity } = before.entities[0] as EntityHistory;
     const old = { ...before, entities: [entity] };

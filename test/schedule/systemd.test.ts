@@ -53,6 +53,10 @@ test('paths are quoted for systemd: spaces, quotes, specifiers and variables', (
   assert.ok(service?.text.includes('\nStandardError=append:/var/log/50%% sync.log\n'), service?.text);
 });
 
-test('L, W and # are refused', () => {
+test('L, W and # are refused, and zones that systemd does not know by that name', () => {
+  for (const zone of ['+07:00', 'asia/kolkata', 'Asia/kolkata']) {
+    assert.throws(() => linesOf('0 3 * * *', zone), { name: 'InexactSchedule', message: /knows no time zone/ }, zone);
+  }
+  assert.deepEqual(linesOf('0 3 * * *', 'Etc/GMT-7'), ['*-*-* 03:00:00 Etc/GMT-7']);
   assert.throws(() => linesOf('0 3 L * *'), { name: 'InexactSchedule', message: /has L, W or #/ });
 });

@@ -84,6 +84,12 @@ describe('tasks', () => {
     );
   });
 
+  test('take names of entities that end with a backslash for what they are', () => {
+    const [first] = taskDefinitions(job(NIGHTLY, 'UTC', { ...WINDOWS, entities: ['a\\b', 'Users\\'] }), NOW);
+    const line = child(parseXml(first?.text ?? ''), 'Actions', 'Exec');
+    assert.match(child(line, 'Arguments').text, / run "--entity=a\\b" "--entity=Users\\\\" --config /);
+  });
+
   test('run as SYSTEM, or as the account that is named', () => {
     const principal = (user?: string) =>
       child(

@@ -2,7 +2,7 @@
 import type { Config } from '../../config/config.ts';
 import type { ConnectionSettings } from '../../sync/connection.ts';
 import type { Entity } from '../../sync/entity.ts';
-import { SyncError } from '../../sync/errors.ts';
+import { ofEntity, SyncError } from '../../sync/errors.ts';
 import type { LedgerStore } from '../../sync/ledger-store.ts';
 import { columnsOf } from '../../sync/map.ts';
 import type { Source } from '../../sync/ports.ts';
@@ -79,7 +79,7 @@ export async function withLedger(
       signal: stop,
     });
   } catch (error) {
-    if (!stop.aborted) throw inTermsOfCommands(error);
+    if (!stop.aborted) throw error instanceof SyncError ? inTermsOfCommands(error) : error;
     clearTimeout(notice);
     io.stderr.write(`${stop.reason}: stopped. ${WHAT_STAYS}\n`);
     context.exit(stop.reason === 'SIGTERM' ? 143 : 130);
@@ -90,9 +90,14 @@ export async function withLedger(
   }
 }
 
+/** Says on stderr what kept a command from one entity, while it goes on with others. */
+export function tellError({ io }: CommandContext, { name }: Pick<Entity, 'name'>, error: SyncError): void {
+  const { message, hint } = inTermsOfCommands(error);
+  io.stderr.write(`error: ${ofEntity(name, message)}\n${hint}\n`);
+}
+
 /** No run goes on from where a command stopped. */
-function inTermsOfCommands(error: unknown): unknown {
-  if (!(error instanceof SyncError)) return error;
+function inTermsOfCommands(error: SyncError): SyncError {
   const hint = error.hint.replace('; the next run goes on from here.', `. ${WHAT_STAYS}`);
   return hint === error.hint ? error : new SyncError(error.code, error.message, hint, { cause: error });
 }

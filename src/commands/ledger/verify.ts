@@ -3,20 +3,20 @@ import type { Command } from 'commander';
 import type { VerifiedEntity } from '../../report/ledger-json.ts';
 import type { Entity } from '../../sync/entity.ts';
 import { SyncError } from '../../sync/errors.ts';
-import { exitCodeOfError } from '../../sync/exit-codes.ts';
 import type { CommandContext } from '../context.ts';
 import { entityOption } from '../entities.ts';
 import { textOptions } from '../text-options.ts';
 import { unlessLocked } from '../unless-locked.ts';
-import { type LedgerAccess, type LedgerOptions, print, unresolvedKeys, withLedger } from './access.ts';
+import { type LedgerAccess, type LedgerOptions, print, tellError, unresolvedKeys, withLedger } from './access.ts';
 
 interface VerifyCommandOptions extends LedgerOptions {
   readonly repair?: true;
 }
 
 /**
- * Adds the command. It ends with 0 where source and ledger agree and with 1 where they differ, as diff does; where no source
- * can be read with the code of the first error, which is 69 (of some: 1); with --repair and a run that holds the lock of every entity, with 75 (of some: 1).
+ * Adds the command. It ends with 0 where source and ledger agree and with 1 where they differ, as diff does, or where some
+ * entities could not be compared; where no source could be read with 69; with --repair and a run that holds the lock of every
+ * entity with 75 (of some: 1).
  */
 export function register(ledger: Command, context: CommandContext): void {
   ledger
@@ -34,12 +34,18 @@ async function verify(context: CommandContext, options: VerifyCommandOptions): P
     const { verifyText } = await import('../../report/ledger-verify-text.ts');
     const verified: VerifiedEntity[] = [];
     const unread: { readonly entity: string; readonly error: SyncError }[] = [];
+    const unreachable = new Map<string, SyncError>();
     for (const entity of access.entities) {
+      const { connection } = entity.source;
       try {
+        // To wait for it once more would be to no avail.
+        const known = unreachable.get(connection);
+        if (known !== undefined) throw known;
         verified.push(await verifyEntity(context, access, options, entity));
       } catch (error) {
-        if (!isOfItsSource(error)) throw error;
-        context.io.stderr.write(`error: ${error.message}\n${error.hint}\n`);
+        if (access.signal.aborted || !isOfOneEntity(error)) throw error;
+        if (error.code === 'SOURCE_UNAVAILABLE') unreachable.set(connection, error);
+        tellError(context, entity, error);
         unread.push({ entity: entity.name, error });
       }
     }
@@ -47,15 +53,15 @@ async function verify(context: CommandContext, options: VerifyCommandOptions): P
     const document = verifyDocument(verified, names, new Date());
     await print(context, options.json, document, verifyText(document, await textOptions(context)));
     const locked = options.repair ? verified.filter(({ duplicatesRemoved }) => duplicatesRemoved === null).length : 0;
-    const [first] = unread;
-    if (verified.length === 0 && first !== undefined) context.exit(exitCodeOfError(first.error.code));
-    else if (locked > 0 && locked === access.entities.length) context.exit(75);
+    if (unread.length > 0 && unread.length === access.entities.length) {
+      context.exit(unread.every(({ error }) => error.code.startsWith('SOURCE_')) ? 69 : 1);
+    } else if (locked > 0 && locked === access.entities.length) context.exit(75);
     else if (locked > 0 || !document.agrees) context.exit(1);
   });
 }
 
 /** What says nothing of the other entities. */
-function isOfItsSource(error: unknown): error is SyncError {
+function isOfOneEntity(error: unknown): error is SyncError {
   return error instanceof SyncError && (error.code.startsWith('SOURCE_') || error.code === 'MAP_INVALID');
 }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
 import { beforeEach, describe, it } from 'node:test';
 import { sampleRow } from '../../../dev/sqlserver/sample-rows.ts';
 import { holdLock, useLedger } from './fixture.ts';
@@ -147,5 +148,52 @@ describe('ledger verify', () => {
     );
     const alone = await document('verify', '--entity', 'Users');
     assert.deepEqual([alone.code, alone.document.entities, alone.document.unread], [69, [], ['Users']]);
+    const release = await holdLock(server, 'OrgObject');
+    assert.equal((await ledger(['verify', '--entity', 'Users', 'OrgObject', '--repair'])).code, 1);
+    await release();
+  });
+
+  it('a map that fits no column keeps others from nothing: 1', async () => {
+    await job.configure((config) => {
+      config.entities[0].map = { Number: { column: 'Id', as: 'number' } };
+    });
+    const { code, stderr, document: verified } = await document('verify', '--entity', 'Users', 'OrgObject');
+    assert.deepEqual([code, verified.unread, verified.entities.length], [1, ['Users'], 1]);
+    assert.match(stderr, /^error: Users: /);
+    assert.equal((await ledger(['verify', '--entity', 'Users'])).code, 1);
+  });
+
+  /** The sources of the first connection are on a server that is not there. */
+  async function loseServer(retryForMs: number): Promise<{ env: Record<string, string> }> {
+    await job.configure((config) => {
+      config.connections.default = { connectionString: '${env:TAMHR_DEFAULT_CONNECTION}', retryForMs };
+    });
+    const away = job.env.TAMHR_DEFAULT_CONNECTION?.replace(/Server=[^;]*/i, 'Server=tcp:127.0.0.1,1') ?? '';
+    return { env: { ...job.env, TAMHR_DEFAULT_CONNECTION: away } };
+  }
+
+  it('a server that cannot be reached is waited for once, and each of its entities is named', async () => {
+    const { env } = await loseServer(300);
+    const names = ['Users', 'ActualOrg', 'OrgObject'];
+    const { code, stdout, stderr } = await ledger(['verify', '--entity', ...names], { env });
+    assert.deepEqual([code, stdout], [69, '']);
+    for (const name of names) assert.match(stderr, new RegExp(`^error: ${name}: Connection default`, 'm'));
+    assert.match(stderr, /trying again/);
+    assert.ok(stderr.lastIndexOf('trying again') < stderr.indexOf('error: '), stderr);
+  });
+
+  it('a signal while it waits for a source ends it with 130, and no verdict', async () => {
+    const { env } = await loseServer(60_000);
+    for (const args of [
+      ['verify', '--entity', 'Users', '--json'],
+      ['show', '--entity', 'Users', '--key', idOf(0)],
+    ]) {
+      const signals = new EventEmitter();
+      const onStderr = (text: string) => text.includes('trying again') && signals.emit('SIGINT', 'SIGINT');
+      const { code, stdout, stderr } = await ledger(args, { env, signals, onStderr });
+      assert.deepEqual([code, stdout], [130, ''], stderr);
+      assert.match(stderr, /^SIGINT: stopped\./m);
+      assert.doesNotMatch(stderr, /^error: /m);
+    }
   });
 });

@@ -5,11 +5,13 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { after, before, describe, it } from 'node:test';
+import { after, before, describe, it, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { checkSame } from '../../../dev/bench/bench.ts';
 import { type BenchReport, WORK_NAMES } from '../../../dev/bench/figures.ts';
+import type { UsersTable } from '../../../dev/bench/tables.ts';
 import { sendingTime, USER_COLUMNS, type UserCells, userPayload } from '../../../dev/bench/work/payload.ts';
-import { sizesOf } from '../../../dev/bench/works.ts';
+import { sizesOf, type Work } from '../../../dev/bench/works.ts';
 import { SqlClient } from '../../../dev/sqlserver/client.ts';
 import { sampleRows } from '../../../dev/sqlserver/sample-rows.ts';
 import { startSqlServer } from '../../../dev/sqlserver/server.ts';
@@ -86,36 +88,58 @@ describe('npm run bench', () => {
     assert.deepEqual((await readdir(folder)).toSorted(), ['bench.json', 'chart.svg']);
   });
 
-  it('drops its databases on a server when it is interrupted, and names one that is in use', async (test) => {
+  /** Runs it on a server, and does something when the first work is measured; the databases that there were then, and are now. */
+  async function runOnServer(test: TestContext, meanwhile: (database: string, stop: () => void) => Promise<void>) {
     const server = await startSqlServer({ databases: [] });
     test.after(() => server.close());
     const databases = async () => {
       const rows = await server.query('master', "SELECT name FROM sys.databases WHERE name LIKE 'tamhr[_]bench%'");
       return rows.map(({ name }) => String(name));
     };
-    let meanwhile: readonly string[] = [];
-    let isOver = false;
-    let user: SqlClient | undefined;
-    const args = ['--rows', '300', '--only', 'first-run', '--server', server.connectionString('master')];
-    const { code, stdout, told } = await run(args, async (line, stop) => {
-      if (!line.startsWith('round 1') || isOver) return;
-      isOver = true;
-      meanwhile = await databases();
-      user = await SqlClient.connect(server.connectionString(String(meanwhile[2])));
-      stop();
+    let there: Promise<readonly string[]> | undefined;
+    const args = ['--rows', '300', '--only', 'first-run', '--repeats', '1'];
+    const ended = await run([...args, '--server', server.connectionString('master')], async (line, stop) => {
+      if (!line.startsWith('round 1') || there !== undefined) return;
+      there = databases();
+      await meanwhile(server.connectionString(String((await there)[0])), stop);
     });
+    return { ...ended, there: (await there) ?? [], left: await databases() };
+  }
+
+  it('drops its databases on a server when it is interrupted', async (test) => {
+    const { code, stdout, told, there, left } = await runOnServer(test, async (_, stop) => stop());
     assert.equal(code, 130, told);
-    assert.equal(stdout, '');
-    assert.equal(meanwhile.length, 6);
-    assert.deepEqual(await databases(), [meanwhile[2]]);
-    assert.match(told, new RegExp(`could be tidied up: databases .* by hand: ${meanwhile[2]} \\(`));
+    assert.deepEqual([stdout, there.length, left], ['', 6, []]);
+  });
+
+  it('drops all but one that is in use, names that, and ends with 2', async (test) => {
+    let user: SqlClient | undefined;
+    const { code, stdout, told, there, left } = await runOnServer(test, async (connectionString) => {
+      user = await SqlClient.connect(connectionString);
+    });
     await user?.close();
+    assert.equal(code, 2, told);
+    assert.match(stdout, /first run/);
+    assert.deepEqual(left, there.slice(0, 1));
+    assert.match(told, new RegExp(`could be tidied up: databases .* by hand: ${there[0]} \\(`));
+  });
+
+  it('compares the bytes of those alone who sent the same rows', () => {
+    const [table, other] = [{ rows: 4000 }, { rows: 100 }] as UsersTable[];
+    const work = (of: UsersTable | undefined, sends: number, calls = 2) =>
+      ({ title: 'it', table: of, sends, calls }) as Work;
+    const sent =
+      (...all: [Work, number][]) =>
+      () =>
+        checkSame(new Map(all));
+    assert.throws(sent([work(table, 4000), 7], [work(table, 4000), 8]), /bytes sent by it: 8, not 7/);
+    sent([work(table, 4000), 7], [work(other, 100, 1), 8], [work(table, 100, 1), 9], [work(table, 4000, 4), 10])();
   });
 
   it('says before it begins that a file cannot be written, and ends with 2', async () => {
     const { code, told } = await run(['--rows', '300', '--json', join(folder, 'missing', 'bench.json')]);
     assert.equal(code, 2);
-    assert.match(told, /^nothing was measured: ENOENT/);
+    assert.match(told, /^error: ENOENT/);
     assert.doesNotMatch(told, /building/);
   });
 });
