@@ -123,10 +123,10 @@ describe('a run that is killed while one batch is settled, one delivered and one
     itOnStandIn(`is completed by the next one; the receiver ${idempotency ? 'honours' : 'ignores'} keys`, async () => {
       const rig = await createRig({ idempotency, concurrency: 1, batchSize: BATCH_ROWS, rows: 5 * BATCH_ROWS });
       try {
-        // While the first one cannot be settled, the second is sent and the third reserved, and no more.
+        // While none can be settled, the second one is sent and the third reserved, and no more.
         const moment: Moment = async (bench) => {
           await atCall(bench, 1);
-          await beforeStatement(bench, SETTLES);
+          await bench.server.faults.add({ match: SETTLES, action: { hold: true } }).struck;
           while ((await leftBy(bench)).unresolved < 3 || bench.receiver.accepted('/users').size < 2 * BATCH_ROWS) {
             await new Promise(setImmediate);
           }
