@@ -144,7 +144,7 @@ export interface VerifyDocument {
   readonly agrees: boolean;
   /** Without those that are unread. */
   readonly entities: readonly VerifiedEntity[];
-  /** Names of entities whose source could not be read. */
+  /** Names of entities whose source could not be read, or whose map does not fit it. */
   readonly unread: readonly string[];
 }
 
