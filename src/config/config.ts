@@ -9,7 +9,7 @@ import type { Notification } from '../sync/notification.ts';
 import { readConnection } from './connection.ts';
 import { Draft } from './draft.ts';
 import { checkConnectionName, checkEntities, readEntity } from './entities.ts';
-import { checkTimeZone, spelledZone } from './fields.ts';
+import { checkTimeZone } from './fields.ts';
 import { displayPath, findConfigFile, readConfigFile } from './file.ts';
 import { checkNotifications, insecureNotificationWarnings, readNotification } from './notifications.ts';
 import { formatPath, type Path, type Problem } from './problem.ts';
@@ -104,7 +104,7 @@ export async function loadConfig({ file, cwd, env, secretsFile }: ConfigOrigin):
   if (draft.problems.length > 0) throw invalid(name, draft.problems, resolved);
 
   const sound = resolved.tree as RawConfig;
-  const timeZone = spelledZone(sound.schedule?.timeZone ?? DEFAULTS.timeZone);
+  const timeZone = sound.schedule?.timeZone ?? DEFAULTS.timeZone;
   const entities = sound.entities.map((entity) =>
     readEntity(entity, sound.destination ?? {}, { timeZone, variable, tls: tls.settings }),
   );

@@ -43,13 +43,6 @@ export function checkTimeZone(draft: Draft, path: Path): void {
   draft.report(path, `found ${draft.show(path)}, expected an IANA time zone${near}`);
 }
 
-/** The zone with the capitals that schedulers want; a name that is only another one's alias stays as it is. */
-export function spelledZone(zone: string): string {
-  const { timeZone } = new Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions();
-  const known = [timeZone, ...Intl.supportedValuesOf('timeZone')];
-  return known.find((name) => name.toLowerCase() === zone.toLowerCase()) ?? zone;
-}
-
 /** Whether it is an IANA time zone that this Node.js knows. */
 export function isTimeZone(name: string): boolean {
   try {

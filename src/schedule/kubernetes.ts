@@ -7,7 +7,7 @@ import type { Schedule } from './due.ts';
 import { InexactSchedule } from './inexact.ts';
 import { type SchedulerFile, WRITTEN_BY } from './job.ts';
 import { readExpression } from './starts.ts';
-import { checkZone } from './zone-name.ts';
+import { zoneName } from './zone-name.ts';
 
 /** The nightly job, to be handed to a cluster. */
 export interface KubernetesJob {
@@ -79,7 +79,8 @@ function script(configFile: string): string {
 export function kubernetesManifest(job: KubernetesJob): SchedulerFile {
   checkNames(job);
   const { name, schedule, image, configFile, entities, variables, graceSeconds } = job;
-  const cron = cronOf(schedule);
+  const timeZone = zoneName(schedule.timeZone, 'Kubernetes');
+  const cron = cronOf(schedule.cron);
   const labels = { 'app.kubernetes.io/name': name };
   const manifest: Yaml = {
     apiVersion: 'batch/v1',
@@ -87,7 +88,7 @@ export function kubernetesManifest(job: KubernetesJob): SchedulerFile {
     metadata: { name, labels },
     spec: {
       schedule: cron,
-      timeZone: schedule.timeZone,
+      timeZone,
       concurrencyPolicy: 'Forbid',
       startingDeadlineSeconds: STARTING_DEADLINE_SECONDS,
       successfulJobsHistoryLimit: 3,
@@ -143,15 +144,14 @@ export function kubernetesManifest(job: KubernetesJob): SchedulerFile {
   };
   const secret = variables.length === 0 ? '' : ` The Secret ${name} holds ${variables.join(', ')}.`;
   const heading = [
-    `# ${WRITTEN_BY} --as kubernetes: ${cron} in ${schedule.timeZone}. It needs Kubernetes 1.29 or later.`,
+    `# ${WRITTEN_BY} --as kubernetes: ${cron} in ${timeZone}. It needs Kubernetes 1.29 or later.`,
     `# The ConfigMap ${name} holds ${configFile}.${secret}`,
   ];
   return { name: `${name}.yaml`, text: `${[...heading, ...block(manifest)].join('\n')}\n` };
 }
 
 /** Kubernetes knows no Sunday called 7 (https://pkg.go.dev/github.com/robfig/cron/v3), so fields are written anew. */
-function cronOf({ cron, timeZone }: Schedule): string {
-  checkZone(timeZone, 'Kubernetes');
+function cronOf(cron: string): string {
   const [fields = '', ...more] = cronFields(readExpression(cron));
   if (more.length === 0) return fields;
   throw new Error(`${cron} has hours with different minutes`);

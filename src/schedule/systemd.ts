@@ -2,7 +2,7 @@
 import { InexactSchedule } from './inexact.ts';
 import { checkWords, commandWords, type ScheduledJob, type SchedulerFile, secondStarts, WRITTEN_BY } from './job.ts';
 import { type Days, hoursByMinutes, isEveryMonth, readExpression, type Starts } from './starts.ts';
-import { checkZone } from './zone-name.ts';
+import { zoneName } from './zone-name.ts';
 
 const WEEKDAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
 
@@ -18,13 +18,14 @@ export function systemdUnits(job: ScheduledJob): SchedulerFile[] {
       'Use a Node.js that is installed in another folder.',
     );
   }
-  checkZone(job.schedule.timeZone, 'systemd');
+  const timeZone = zoneName(job.schedule.timeZone, 'systemd');
+  const named = { ...job, schedule: { ...job.schedule, timeZone } };
   const expression = readExpression(job.schedule.cron);
   const second = secondStarts(expression, 0);
   return [
-    ...units(job, [expression], false),
+    ...units(named, [expression], false),
     // What was missed during downtime is resolved by the first start, which is made up for.
-    ...(second.length === 0 ? [] : units(job, second, true)),
+    ...(second.length === 0 ? [] : units(named, second, true)),
   ];
 }
 

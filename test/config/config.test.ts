@@ -280,19 +280,6 @@ describe('the file', () => {
   });
 });
 
-test('the zone of the schedule is spelled as schedulers want it, and none is another than it was', async (t) => {
-  for (const [typed, zone] of [
-    ['asia/jakarta', 'Asia/Jakarta'],
-    ['utc', 'UTC'],
-    ['ETC/GMT-7', 'Etc/GMT-7'],
-    ['Asia/Kolkata', 'Asia/Kolkata'],
-    ['+07:00', '+07:00'],
-  ] as const) {
-    const { schedule } = await load(t, { ...smallConfig(), schedule: { cron: '0 3 * * *', timeZone: typed } });
-    assert.equal(schedule?.timeZone, zone);
-  }
-});
-
 describe('secrets', () => {
   test('from the secrets file come before the environment', async (t) => {
     const cwd = await directoryWith(t, {

@@ -190,6 +190,11 @@ describe('the schedule of a CronJob', () => {
       assert.throws(() => cronOf(cron), { name: 'InexactSchedule', message: /has L, W or #/ });
     }
     assert.throws(() => cronOf('0 3 1-7 * +SUN'), { name: 'InexactSchedule', message: /together \(\+\)/ });
+    assert.equal(
+      manifestOf({ schedule: { cron: '0 3 * * *', timeZone: 'asia/jakarta' } }).spec.timeZone,
+      'Asia/Jakarta',
+    );
+    assert.throws(() => cronOf('0 3 * * *', 'asia/kolkata'), { message: /no time zone that is spelled asia/ });
     assert.throws(() => cronOf('0 3 * * *', '+07:00'), { name: 'InexactSchedule', message: /no time zone \+07:00/ });
   });
 });
