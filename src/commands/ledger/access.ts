@@ -91,9 +91,9 @@ export async function withLedger(
 }
 
 /** Says on stderr what kept a command from one entity, while it goes on with others. */
-export function tellError({ io }: CommandContext, { name }: Pick<Entity, 'name'>, error: SyncError): void {
+export function tellError({ io }: CommandContext, entity: string, error: SyncError): void {
   const { message, hint } = inTermsOfCommands(error);
-  io.stderr.write(`error: ${ofEntity(name, message)}\n${hint}\n`);
+  io.stderr.write(`error: ${ofEntity(entity, message)}\n${hint}\n`);
 }
 
 /** No run goes on from where a command stopped. */

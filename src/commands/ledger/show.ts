@@ -6,7 +6,7 @@ import type { Shown, ShowPorts } from '../../sync/ledger-show.ts';
 import type { CommandContext } from '../context.ts';
 import { entityOption } from '../entities.ts';
 import { textOptions } from '../text-options.ts';
-import { type LedgerOptions, print, reportProblems, withLedger } from './access.ts';
+import { type LedgerOptions, print, reportProblems, tellError, withLedger } from './access.ts';
 
 /** Rows that are shown of --where. */
 const SHOWN = 20;
@@ -53,13 +53,14 @@ async function show(context: CommandContext, options: ShowCommandOptions): Promi
           : await showWhere(context, entities, where, options.entity !== undefined, ports);
       const document = showDocument({ rows, unknown }, entities, more, new Date());
       await print(context, options.json, document, showText(document, { ...(await textOptions(context)), timeZone }));
-      const problems = unread.map(({ error }) => `${error.message} ${error.hint}`);
+      for (const { entity, error } of unread) tellError(context, entity, error);
+      const problems: string[] = [];
       if (unknown.length > 0) {
         problems.push(`${printable(unknown.join(', '))}: neither in a source nor in the ledger, and no dead letter.`);
       }
       if (where !== undefined && rows.length === 0) problems.push('No row of the sources matches --where.');
       reportProblems(context, problems);
-      if (unread.length > 0 && unread.length === entities.length) context.exit(69);
+      if (unread.length > 0) context.exit(unread.length === entities.length ? 69 : 1);
     } finally {
       await deadLetters.close();
     }

@@ -45,7 +45,7 @@ async function verify(context: CommandContext, options: VerifyCommandOptions): P
       } catch (error) {
         if (access.signal.aborted || !isOfOneEntity(error)) throw error;
         if (error.code === 'SOURCE_UNAVAILABLE') unreachable.set(connection, error);
-        tellError(context, entity, error);
+        tellError(context, entity.name, error);
         unread.push({ entity: entity.name, error });
       }
     }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
@@ -51,6 +52,20 @@ describe('the commands of the ledger', () => {
     assert.equal(code, 69);
     assert.match(stderr, /What was done until then stays; to repeat the command is safe\.\n$/);
     assert.doesNotMatch(stderr, /goes on from here/);
+  });
+
+  itOnStandIn('say so of a source, too, and of which entity it is', async () => {
+    const fault = server.faults.add({ match: /MDM_USER/, action: { drop: 'before' } });
+    for (const args of [
+      ['show', '--key', randomUUID()],
+      ['verify', '--entity', 'Users'],
+    ]) {
+      const { code, stderr } = await ledger(args);
+      assert.equal(code, args[0] === 'show' ? 1 : 69);
+      assert.match(stderr, /^error: Users: Connection default: .*\n.*What was done until then stays/m);
+      assert.doesNotMatch(stderr, /goes on from here/);
+    }
+    fault.remove();
   });
 
   it('have exit codes of their own in their help, no line wider than the terminal', async () => {
